@@ -1,0 +1,113 @@
+package poolkeeper
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+)
+
+// decodeFault says what encoding/json found wrong, without the content.
+func decodeFault(err error) string {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return "not valid JSON"
+	case errors.As(err, &typ):
+		return "field " + typ.Field + " has the wrong type"
+	}
+	return err.Error()
+}
+
+// MarshalJSON writes the state as an object of field names to literals as
+// strings, the empty string for [Absent]; "decidedAt" beside them.
+func (s State) MarshalJSON() ([]byte, error) {
+	out := struct {
+		Fields    map[string]string `json:"fields,omitempty"`
+		DecidedAt int64             `json:"decidedAt,omitempty"`
+	}{DecidedAt: s.DecidedAt}
+	for f := range Field(NumFields) {
+		if lit, ok := s.Get(f); ok {
+			if out.Fields == nil {
+				out.Fields = make(map[string]string, NumFields)
+			}
+			out.Fields[f.String()] = lit
+		}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, strictly.
+func (s *State) UnmarshalJSON(data []byte) error {
+	var in struct {
+		Fields    map[string]string `json:"fields"`
+		DecidedAt int64             `json:"decidedAt"`
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&in); err != nil {
+		return err
+	}
+	*s = State{DecidedAt: in.DecidedAt}
+	for name, lit := range in.Fields {
+		f, ok := FieldNamed(name)
+		if !ok {
+			return Errorf(ErrInvalid, "%q is no runtime field", name)
+		}
+		if lit != Absent {
+			if err := rawjson.Valid([]byte(lit)); err != nil {
+				return Errorf(ErrInvalid, "the literal of %s is not valid JSON", name)
+			}
+		}
+		s.Set(f, lit)
+	}
+	return nil
+}
+
+// EncodeTokenOwner writes the ref that owns a token file, the value under a
+// [TokenRefKey].
+func EncodeTokenOwner(r Ref) []byte {
+	b, _ := json.Marshal([2]string{r.Type, r.ID}) // two strings always marshal
+	return b
+}
+
+// DecodeTokenOwner reads what [EncodeTokenOwner] wrote.
+func DecodeTokenOwner(data []byte) (Ref, error) {
+	var pair []string
+	if err := json.Unmarshal(data, &pair); err != nil || len(pair) != 2 {
+		return Ref{}, Errorf(ErrInvalid, "the owner of a token path is not written as [type, id]")
+	}
+	r := Ref{pair[0], pair[1]}
+	return r, r.Validate()
+}
+
+// SessionName is the name of the session of a bearer: the SHA-256 of it in
+// hex, which keeps the bearer out of key names.
+func SessionName(bearer string) string {
+	sum := sha256.Sum256([]byte(bearer))
+	return hex.EncodeToString(sum[:])
+}
+
+// EncodeSession writes the value under a [SessionKey]: the bearer, so that an
+// export is complete, and the session document.
+func EncodeSession(bearer string, document []byte) []byte {
+	b := append([]byte(`{"bearer":`), rawjson.Quote(bearer)...)
+	b = append(b, `,"session":`...)
+	b = append(b, document...)
+	return append(b, '}')
+}
+
+// DecodeSession reads what [EncodeSession] wrote.
+func DecodeSession(value []byte) (bearer string, document []byte, err error) {
+	raw, _ := rawjson.Get(value, "bearer")
+	document, ok := rawjson.Get(value, "session")
+	bearer, isString := rawjson.Unquote(raw)
+	if !ok || !isString {
+		return "", nil, Errorf(ErrDamaged, "a stored session cannot be read")
+	}
+	return bearer, document, nil
+}

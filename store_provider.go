@@ -1,0 +1,202 @@
+package poolkeeper
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+)
+
+// Provider returns one provider, under an old id too for [AliasLife] after a
+// rename: its Ref has the present one.
+func (s *Store) Provider(ctx context.Context, r Ref) (*Provider, error) {
+	if err := r.Validate(); err != nil {
+		return nil, Annotate(err, "read", "provider")
+	}
+	snap, err := s.b.Load(ctx, ProviderKey(r))
+	if err != nil {
+		return nil, Annotate(err, "read", r.String())
+	}
+	if p := snap.Provider(r); p != nil {
+		return p, nil
+	}
+	return nil, &Error{Action: "read provider", Key: r.String(), Err: ErrNotFound}
+}
+
+// AddProvider appends a provider to a pool, which it creates where there is
+// none. A definition without a uuid (absent, null or empty) gets a random one;
+// a uuid that cannot serve as an id is [ErrInvalid], one that is taken
+// [ErrExists]. The result has the id.
+func (s *Store) AddProvider(ctx context.Context, typ string, definition []byte) (Result, error) {
+	action, key := string(OpAddProvider), PoolKey(typ).String()
+	if err := ValidateDefinition(definition); err != nil {
+		return Result{}, Annotate(err, action, key)
+	}
+	id, ok := UsableUUID(definition)
+	if !ok {
+		switch lit, _ := rawjson.Get(definition, "uuid"); string(lit) {
+		case "", "null", `""`:
+		default:
+			return Result{}, Annotate(Errorf(ErrInvalid, "the uuid in the definition is not a string of 1 to %d bytes without a leading ~", MaxID), action, key)
+		}
+		id = randomUUID()
+		var err error
+		if definition, err = rawjson.Set(definition, "uuid", rawjson.Quote(id)); err != nil {
+			return Result{}, Annotate(Errorf(ErrInvalid, "definition: %v", err), action, key)
+		}
+	}
+	return s.apply(ctx, Op{Kind: OpAddProvider, Key: PoolKey(typ), ID: id, Data: definition})
+}
+
+// PutProvider replaces the definition of a provider, or adds it. Runtime
+// fields in it are kept as bytes; the runtime state stays as it is.
+func (s *Store) PutProvider(ctx context.Context, r Ref, definition []byte, cond If) (Result, error) {
+	return s.apply(ctx, Op{Kind: OpPutProvider, Key: PoolKey(r.Type), ID: r.ID, Data: definition, If: cond})
+}
+
+// PatchProvider changes the fields of a definition that the patch names. One
+// that names a runtime field or the uuid is [ErrInvalid].
+func (s *Store) PatchProvider(ctx context.Context, r Ref, kind PatchKind, patch []byte, cond If) (Result, error) {
+	return s.apply(ctx, Op{Kind: OpPatchProvider, Key: PoolKey(r.Type), ID: r.ID, Patch: kind, Data: patch, If: cond})
+}
+
+// DeleteProvider removes a provider with its runtime state. Its token stays,
+// as the gateway leaves the file of one that it deletes.
+func (s *Store) DeleteProvider(ctx context.Context, r Ref, cond If) (Result, error) {
+	return s.apply(ctx, Op{Kind: OpDeleteProvider, Key: PoolKey(r.Type), ID: r.ID, If: cond})
+}
+
+// RenameProvider gives a provider a new id, and its definition that uuid. The
+// token moves along: it is copied before and deleted after. A rename that was
+// cut off is completed by calling it again.
+func (s *Store) RenameProvider(ctx context.Context, r Ref, newID string, cond If) (Result, error) {
+	op := Op{Kind: OpRenameProvider, Key: PoolKey(r.Type), ID: r.ID, NewID: newID, If: cond}
+	if err := op.Validate(); err != nil {
+		return Result{}, err
+	}
+	from, err := s.tokenBefore(ctx, r, newID)
+	if err != nil {
+		return Result{}, Annotate(err, string(op.Kind), r.String())
+	}
+	move, err := s.copyToken(ctx, from, Ref{r.Type, newID})
+	if err != nil {
+		return Result{}, Annotate(err, string(op.Kind), r.String())
+	}
+	res, err := s.apply(ctx, op)
+	if err != nil {
+		move.undo(ctx)
+		return res, err
+	}
+	return res, Annotate(move.finish(ctx), "move token", r.String())
+}
+
+// Usage adds n to the usageCount of a provider and moves lastUsed forward. The
+// result has the new count.
+func (s *Store) Usage(ctx context.Context, r Ref, n int64) (Result, error) {
+	return s.apply(ctx, Op{Kind: OpUsage, Key: PoolKey(r.Type), ID: r.ID, N: n})
+}
+
+// A Failure is an error of a provider, as the gateway saw it.
+type Failure struct {
+	Message string // kept where not empty
+	// Unhealthy makes the provider unhealthy at once, whatever was counted.
+	Unhealthy bool
+	// RecoverAt makes it unhealthy until then.
+	RecoverAt time.Time
+	// Threshold is how many errors in a row make it unhealthy; 0: never by
+	// count. Nil takes MAX_ERROR_COUNT of the configuration, 10 without one.
+	Threshold *int64
+}
+
+// Error counts an error of a provider. The result has the new errorCount and
+// whether the provider is still healthy.
+func (s *Store) Error(ctx context.Context, r Ref, f Failure) (Result, error) {
+	threshold, err := s.threshold(ctx, f.Threshold)
+	if err != nil {
+		return Result{}, Annotate(err, string(OpError), r.String())
+	}
+	op := Op{Kind: OpError, Key: PoolKey(r.Type), ID: r.ID, Immediate: f.Unhealthy, Threshold: threshold, Message: optional(f.Message)}
+	if !f.RecoverAt.IsZero() {
+		op.RecoverAt = f.RecoverAt.UnixMilli()
+	}
+	return s.apply(ctx, op)
+}
+
+// Success makes a provider healthy and adds n, which may be 0, to its
+// usageCount. The result has the new count. A model that is not empty says
+// that it was a health check with that model.
+func (s *Store) Success(ctx context.Context, r Ref, n int64, model string) (Result, error) {
+	return s.apply(ctx, Op{Kind: OpSuccess, Key: PoolKey(r.Type), ID: r.ID, N: n, Model: optional(model)})
+}
+
+// A Check is the outcome of a health check.
+type Check struct {
+	Healthy bool
+	Model   string // the model it was made with; may be empty
+	Message string // what failed; may be empty
+}
+
+// Health records a health check.
+func (s *Store) Health(ctx context.Context, r Ref, c Check) (Result, error) {
+	threshold, err := s.threshold(ctx, nil)
+	if err != nil {
+		return Result{}, Annotate(err, string(OpHealth), r.String())
+	}
+	return s.apply(ctx, Op{Kind: OpHealth, Key: PoolKey(r.Type), ID: r.ID, Healthy: c.Healthy, Threshold: threshold,
+		Model: optional(c.Model), Message: optional(c.Message)})
+}
+
+// Refresh moves the state of a credential refresh. The message belongs to
+// [RefreshFailed], after five of which the provider is unhealthy.
+func (s *Store) Refresh(ctx context.Context, r Ref, phase RefreshPhase, message string) (Result, error) {
+	op := Op{Kind: OpRefresh, Key: PoolKey(r.Type), ID: r.ID, Phase: phase, Message: optional(message)}
+	if phase == RefreshFailed {
+		op.Threshold = 5
+	}
+	return s.apply(ctx, op)
+}
+
+// Reset makes a provider healthy with no errors; with usage, its usageCount is
+// 0 as well.
+func (s *Store) Reset(ctx context.Context, r Ref, usage bool) (Result, error) {
+	return s.apply(ctx, Op{Kind: OpReset, Key: PoolKey(r.Type), ID: r.ID, Usage: usage})
+}
+
+// DefaultMaxErrors is the MAX_ERROR_COUNT of a configuration without one.
+const DefaultMaxErrors = 10
+
+// threshold resolves MAX_ERROR_COUNT. A configuration that is missing or
+// damaged has the default, as in the gateway.
+func (s *Store) threshold(ctx context.Context, given *int64) (int64, error) {
+	if given != nil {
+		return *given, nil
+	}
+	snap, err := s.b.Load(ctx, ConfigKey)
+	if err != nil {
+		return 0, err
+	}
+	config := snap.Values[ConfigKey].Data
+	lit, ok := rawjson.Get(config, "MAX_ERROR_COUNT")
+	if !ok || rawjson.KindOf(lit) != rawjson.KindNumber {
+		return DefaultMaxErrors, nil
+	}
+	return max(0, Int(string(lit))), nil
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// randomUUID is a version 4 UUID in lower case, as the gateway makes them.
+func randomUUID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	h := hex.EncodeToString(b[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
