@@ -1,0 +1,132 @@
+package memstore
+
+import (
+	"context"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// Apply applies the ops one after the other.
+func (s *Store) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Result {
+	results := make([]poolkeeper.Result, len(ops))
+	for i := range ops {
+		if err := ctx.Err(); err != nil {
+			results[i].Err = err
+			continue
+		}
+		res, err := s.apply(&ops[i])
+		if err != nil {
+			res = poolkeeper.Result{Err: poolkeeper.Annotate(err, string(ops[i].Kind), ops[i].Subject())}
+		}
+		results[i] = res
+	}
+	return results
+}
+
+func (s *Store) apply(op *poolkeeper.Op) (poolkeeper.Result, error) {
+	if err := op.Validate(); err != nil {
+		return poolkeeper.Result{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(); err != nil {
+		return poolkeeper.Result{}, err
+	}
+	return s.dispatch(op)
+}
+
+// dispatch applies a valid op. Each case checks everything before it changes
+// anything.
+func (s *Store) dispatch(op *poolkeeper.Op) (poolkeeper.Result, error) {
+	var res poolkeeper.Result
+	var err error
+	switch op.Kind {
+	case poolkeeper.OpPut, poolkeeper.OpPatch, poolkeeper.OpDelete:
+		return s.changeValue(op)
+	case poolkeeper.OpReorderTypes:
+		res.Changed, err = s.reorderTypes(op)
+	case poolkeeper.OpReplacePool:
+		res.Changed, err = s.replacePool(op)
+	case poolkeeper.OpReorderPool:
+		res.Changed, err = s.reorderPool(op)
+	case poolkeeper.OpDeletePool:
+		res.Changed, err = s.deletePool(op)
+	case poolkeeper.OpAddProvider, poolkeeper.OpPutProvider:
+		res.ID = op.ID
+		res.Changed, err = s.putProvider(op)
+	case poolkeeper.OpPatchProvider:
+		res.ID, res.Changed, err = s.patchProvider(op)
+	case poolkeeper.OpDeleteProvider:
+		res.ID, res.Changed, err = s.deleteProvider(op)
+	case poolkeeper.OpRenameProvider:
+		res.ID, res.Changed, err = s.renameProvider(op)
+	default:
+		res, err = s.decide(op)
+	}
+	if err != nil {
+		return poolkeeper.Result{}, err
+	}
+	res.Status = poolkeeper.Applied
+	if !res.Changed {
+		res.Revision = s.revisions[lane(op.Key)]
+		return res, nil
+	}
+	res.Revision = s.touch(op.Key)
+	if op.Key.Kind == poolkeeper.KindPool && !op.IsRuntime() {
+		s.structures[op.Key.Type] = res.Revision
+	}
+	return res, nil
+}
+
+// decide applies an op on runtime state.
+func (s *Store) decide(op *poolkeeper.Op) (poolkeeper.Result, error) {
+	p := s.find(op.Ref())
+	if p == nil {
+		return poolkeeper.Result{}, notFound("provider")
+	}
+	res := poolkeeper.Decide(op, &p.literals, &p.state)
+	res.ID = p.id
+	return res, res.Err
+}
+
+// touch moves the revision of a key on.
+func (s *Store) touch(key poolkeeper.Key) poolkeeper.Revision {
+	l := lane(key)
+	r := s.revisions[l]
+	r.Number++
+	r.Seq++
+	r.Writer = s.writer
+	s.revisions[l] = r
+	return r
+}
+
+// lane returns the key by which the ops of a key are ordered: files are ordered
+// together, and so are token refs.
+func lane(key poolkeeper.Key) poolkeeper.Key {
+	switch key.Kind {
+	case poolkeeper.KindFile, poolkeeper.KindTokenRefs:
+		return poolkeeper.Key{Kind: key.Kind}
+	}
+	return key
+}
+
+// check reports a condition that does not hold for a target, whose tag is asked
+// for only where it counts.
+func check(cond poolkeeper.If, there bool, tag func() string) error {
+	switch {
+	case cond == poolkeeper.Always, cond == poolkeeper.IfAbsent && !there, cond == poolkeeper.IfPresent && there:
+		return nil
+	case cond == poolkeeper.IfAbsent:
+		return poolkeeper.Errorf(poolkeeper.ErrConflict, "it is there already")
+	case !there:
+		return poolkeeper.Errorf(poolkeeper.ErrConflict, "it is not there")
+	case string(cond) == tag():
+		return nil
+	}
+	return poolkeeper.Errorf(poolkeeper.ErrConflict, "it has changed since it was read").
+		WithHint("read it again and decide anew")
+}
+
+func notFound(what string) error {
+	return poolkeeper.Errorf(poolkeeper.ErrNotFound, "there is no such %s", what)
+}
