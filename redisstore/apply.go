@@ -1,0 +1,143 @@
+package redisstore
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// maxTries bounds how often an op that builds on what it read is tried anew
+// because that changed meanwhile.
+const maxTries = 100
+
+// maxParallel bounds how many keys one Apply works on at once.
+const maxParallel = 64
+
+// Apply implements poolkeeper.Backend.
+func (s *Store) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Result {
+	results := make([]poolkeeper.Result, len(ops))
+	if err := s.enter(); err != nil {
+		return failAll(results, err)
+	}
+	defer s.leave()
+	if err := ctx.Err(); err != nil {
+		return failAll(results, err)
+	}
+	if len(ops) == 1 {
+		results[0] = s.applyOne(ctx, &ops[0])
+		return results
+	}
+	// Each key in its order, the keys side by side.
+	perKey := map[string][]int{}
+	var keys []string
+	for i := range ops {
+		k := s.laneKey(ops[i].Key)
+		if perKey[k] == nil {
+			keys = append(keys, k)
+		}
+		perKey[k] = append(perKey[k], i)
+	}
+	var wg sync.WaitGroup
+	tokens := make(chan struct{}, maxParallel)
+	for _, k := range keys {
+		tokens <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-tokens }()
+			for _, i := range perKey[k] {
+				results[i] = s.applyOne(ctx, &ops[i])
+			}
+		})
+	}
+	wg.Wait()
+	return results
+}
+
+func failAll(results []poolkeeper.Result, err error) []poolkeeper.Result {
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
+
+// laneKey is the Redis key by which the ops of a key are ordered.
+func (s *Store) laneKey(key poolkeeper.Key) string {
+	switch key.Kind {
+	case poolkeeper.KindPool:
+		return s.pool(key.Type)
+	case poolkeeper.KindTypes:
+		return s.typeOrder()
+	}
+	name, _ := s.value(key)
+	return name
+}
+
+func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result {
+	if err := op.Validate(); err != nil {
+		return poolkeeper.Result{Err: err}
+	}
+	if _, err := s.ready(ctx); err != nil {
+		return poolkeeper.Result{Err: err}
+	}
+	switch op.Kind {
+	case poolkeeper.OpUsage:
+		return s.lane(s.pool(op.Key.Type)).submit(ctx, usageBatch, call{op: op, id: op.ID}, len(op.ID)+64).result
+	case poolkeeper.OpError, poolkeeper.OpSuccess, poolkeeper.OpHealth, poolkeeper.OpRefresh, poolkeeper.OpReset:
+		size := len(op.ID)*16 + 1024
+		if op.Message != nil {
+			size += len(*op.Message)
+		}
+		return s.lane(s.pool(op.Key.Type)).submit(ctx, decideBatch, call{op: op, id: op.ID}, size).result
+	case poolkeeper.OpAddProvider, poolkeeper.OpPutProvider, poolkeeper.OpPatchProvider, poolkeeper.OpDeleteProvider, poolkeeper.OpRenameProvider:
+		return s.retry(ctx, op, s.changeProvider)
+	case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool:
+		return s.retry(ctx, op, s.changePool)
+	case poolkeeper.OpReorderTypes:
+		return s.retry(ctx, op, s.reorderTypes)
+	}
+	return s.retry(ctx, op, s.changeValue)
+}
+
+// retry tries an op that builds on what it read until nothing came between.
+func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.Context, *poolkeeper.Op) (poolkeeper.Result, bool)) poolkeeper.Result {
+	for n := range maxTries {
+		if err := ctx.Err(); err != nil {
+			return poolkeeper.Result{Err: err}
+		}
+		if res, ok := try(ctx, op); ok {
+			return res
+		}
+		if n > 2 { // let those go first that keep coming between
+			time.Sleep(rand.N(time.Duration(min(n, 20)) * time.Millisecond))
+		}
+	}
+	return poolkeeper.Result{Err: poolkeeper.Errorf(poolkeeper.ErrConflict, "%s changed too often meanwhile", op.Subject())}
+}
+
+func refuse(err error) (poolkeeper.Result, bool) { return poolkeeper.Result{Err: err}, true }
+
+// met reports whether the condition of an op holds.
+func met(cond poolkeeper.If, present bool, tag func() string) bool {
+	switch cond {
+	case poolkeeper.Always:
+		return true
+	case poolkeeper.IfAbsent:
+		return !present
+	case poolkeeper.IfPresent:
+		return present
+	}
+	return present && string(cond) == tag()
+}
+
+func errUnmet(op *poolkeeper.Op, present bool) error {
+	e := poolkeeper.Errorf(poolkeeper.ErrConflict, "%s is not as the caller saw it", op.Subject())
+	switch {
+	case op.If == poolkeeper.IfAbsent && present:
+		e = poolkeeper.Errorf(poolkeeper.ErrConflict, "%s exists", op.Subject())
+	case !present:
+		e = poolkeeper.Errorf(poolkeeper.ErrConflict, "%s does not exist", op.Subject())
+	}
+	return e.WithHint("read it again and decide anew")
+}

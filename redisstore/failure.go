@@ -1,0 +1,103 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/redis/rueidis"
+)
+
+// A failure is what an attempt to send something came to.
+type failure struct {
+	err error // of the closed set
+	// sent says that Redis may have executed it, or may yet.
+	sent bool
+	// again says that trying again may help.
+	again bool
+}
+
+// Error replies by the first word of them. Redis answers them before it
+// executes anything, so that what they refuse was surely not applied.
+var outages = map[string]bool{
+	"LOADING": true, "READONLY": true, "MASTERDOWN": true, "CLUSTERDOWN": true, "TRYAGAIN": true,
+	"BUSY": true, "OOM": true, "MISCONF": true, "NOREPLICAS": true, "MOVED": true, "ASK": true,
+}
+
+var denials = map[string]string{
+	"WRONGPASS": "Redis refused the user name or password",
+	"NOAUTH":    "Redis asks for a password",
+	"NOPERM":    "the Redis user lacks a permission",
+}
+
+// classify sorts an error of the client. Nil stays nil.
+func classify(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	if re, ok := rueidis.IsRedisErr(err); ok {
+		text := re.Error()
+		word, _, _ := strings.Cut(text, " ")
+		switch {
+		case outages[word]:
+			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis refused the command: %s", word), again: true}
+		case denials[word] != "":
+			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s (%s)", denials[word], word).
+				WithHint("check the credentials and the ACL of the Redis user")}
+		case word == "WRONGTYPE" || strings.Contains(text, "WRONGTYPE"):
+			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrDamaged, "a key in Redis has another type than Poolkeeper gave it")}
+		}
+		for w := range outages { // an error inside a script has the word in its midst
+			if strings.Contains(text, w+" ") {
+				return &failure{err: poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis refused the command: %s", w), again: true}
+			}
+		}
+		return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "Redis answered with an error: %s", firstLine(text))}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return &failure{err: unavailable(err), again: true}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, rueidis.ErrClosing) {
+		return &failure{err: poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the connection was closed before an answer"), sent: true}
+	}
+	return &failure{err: poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "no answer from Redis: %v", netReason(err)), sent: true, again: true}
+}
+
+func unavailable(err error) error {
+	return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis cannot be reached: %v", netReason(err))
+}
+
+// netReason is the inner cause of a network error, which names no credential.
+func netReason(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op
+	}
+	return err
+}
+
+// firstLine bounds what of an error reply is shown. Redis' errors name
+// commands and script lines, never arguments.
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(s, "\n")
+	if len(s) > 200 {
+		s = s[:200]
+	}
+	return s
+}
+
+// readError turns the error of a read into one of the closed set: a read has
+// no outcome that could be unknown.
+func readError(err error) error {
+	f := classify(err)
+	if f == nil {
+		return nil
+	}
+	if f.sent {
+		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "no answer from Redis: %v", netReason(err))
+	}
+	return f.err
+}

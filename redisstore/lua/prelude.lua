@@ -1,0 +1,103 @@
+-- Common to all scripts that change a key. One batch of one lane: it is applied
+-- whole, once, or not at all.
+--
+-- KEYS[1]  ctl:{K}
+-- ARGV[1]  epoch of the store         ARGV[5]  now, in ms, as text
+-- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
+-- ARGV[3]  sequence of the batch      ARGV[7]  channel
+-- ARGV[4]  1: write although K has no ctl yet
+--
+-- Answers with a text:
+--   OK <revision>;<results>   applied now, or before under this sequence
+--   NEW     K has no ctl: the caller makes sure of the epoch, and asks again
+--   EPOCH   K belongs to a store of another epoch
+--   LOST    K misses batches of this writer that were acknowledged
+--   OLD     a later batch of this writer was applied already
+-- All but OK change nothing. A revision is "<number> <writer> <sequence>".
+local EPOCH, WRITER, SEQ, NOW = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
+local FIRST = 8 -- the first argument of the script's own
+local LIFE = 2592000000 -- a writer is remembered for 30 days
+local ctl = redis.call('HMGET', KEYS[1], 'epoch', 'rev', 'srev', 'w:' .. WRITER, 'sweep', 'dead')
+
+if ctl[1] then
+  if ctl[1] ~= EPOCH then return 'EPOCH' end
+elseif tonumber(SEQ) > 1 then
+  return 'LOST'
+elseif ARGV[4] ~= '1' then
+  return 'NEW'
+end
+do
+  local last = 0
+  if ctl[4] then last = tonumber(string.match(ctl[4], '^%d+')) end
+  local seq = tonumber(SEQ)
+  if seq == last then
+    return 'OK ' .. string.match(ctl[4], '^%d+ %d+ (.*)$')
+  elseif seq < last then
+    return 'OLD'
+  elseif seq > last + 1 then
+    return 'LOST'
+  end
+end
+
+-- netstring frames a text for a publication.
+local function netstring(s) return #s .. ':' .. s .. ',' end
+
+-- escape keeps the separators of results out of a text.
+local function escape(s)
+  return (string.gsub(s, '[%%,;\n]', function(c) return string.format('%%%02X', string.byte(c)) end))
+end
+
+-- alias follows the ids that a provider had to the one it has now in the pool.
+-- Whoever gets an id loses the alias, so aliases make no circle.
+local function alias(pool, id)
+  while true do
+    local till, to = string.match(redis.call('HGET', KEYS[1], 'a:' .. id) or '', '^(%d+) (.*)$')
+    if not till or tonumber(till) <= tonumber(NOW) then return nil end
+    if redis.call('HEXISTS', pool, to) == 1 then return to end
+    id = to
+  end
+end
+
+-- finish keeps the results under the sequence, moves the revision and
+-- publishes. kind '' changed nothing that readers see. structural moves the
+-- structure revision too. body is the publication after its header.
+local function finish(results, kind, body, structural)
+  local prev = ctl[2] or '0'
+  local rev = prev
+  local set = {'epoch', EPOCH}
+  if kind ~= '' then
+    rev = string.format('%.0f', tonumber(string.match(prev, '^%d+')) + 1) .. ' ' .. WRITER .. ' ' .. SEQ
+    set[3], set[4] = 'rev', rev
+    if structural then
+      set[5], set[6] = 'srev', rev
+    end
+  end
+  local answer = rev .. ';' .. results
+  set[#set + 1] = 'w:' .. WRITER
+  set[#set + 1] = SEQ .. ' ' .. NOW .. ' ' .. answer
+  if not ctl[4] and redis.call('HLEN', KEYS[1]) > 512 then
+    -- A new writer pays for forgetting those that are long gone.
+    local all, gone, now = redis.call('HGETALL', KEYS[1]), {}, tonumber(NOW)
+    for i = 1, #all, 2 do
+      local t
+      if string.sub(all[i], 1, 2) == 'w:' then
+        t = tonumber(string.match(all[i + 1], '^%d+ (%d+)'))
+        if t and now - t > LIFE then gone[#gone + 1] = all[i] end
+      elseif string.sub(all[i], 1, 2) == 'a:' then
+        t = tonumber(string.match(all[i + 1], '^%d+'))
+        if t and now > t then gone[#gone + 1] = all[i] end
+      end
+      if #gone == 4000 then break end
+    end
+    if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+  end
+  redis.call('HSET', KEYS[1], unpack(set))
+  if ctl[6] then
+    redis.call('PERSIST', KEYS[1])
+    redis.call('HDEL', KEYS[1], 'dead')
+  end
+  if kind ~= '' then
+    redis.call(ARGV[6], ARGV[7], '1' .. netstring(KEYS[1]) .. netstring(prev) .. netstring(rev) .. netstring(kind) .. body)
+  end
+  return 'OK ' .. answer
+end

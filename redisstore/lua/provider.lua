@@ -1,0 +1,77 @@
+-- One change of one provider's definition, place or existence. Needs prelude.
+--
+-- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
+-- ARGV  1 add, put, delete or rename   2 id   3 new id (rename)
+--       4 what the caller saw: absent, or the SHA-1 of the definition
+--       5 the definition   6 carry: lay the literals over where the state has
+--       none; set: they are the whole state   then pairs of field and literal
+-- Result: ok; same where everything is as wanted; ~ where the provider is not
+-- as the caller saw it.
+local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErrorTime', 'lastErrorMessage', 'isHealthy',
+  'lastHealthCheckTime', 'lastHealthCheckModel', 'needsRefresh', 'scheduledRecoveryTime', 'lastRefreshTime',
+  '_lastSelectionSeq', 'decidedAt'}
+local op, id, newid, expect, def = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3], ARGV[FIRST + 4]
+
+local cur = redis.call('HGET', KEYS[3], id)
+if expect == 'absent' then
+  if cur then return finish('~', '', '') end
+elseif not cur or redis.sha1hex(cur) ~= expect then
+  return finish('~', '', '')
+end
+if op == 'rename' and redis.call('HEXISTS', KEYS[3], newid) == 1 then return finish('~', '', '') end
+local score = redis.call('ZSCORE', KEYS[4], id)
+if not score then
+  score = tonumber((redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES'))[2] or '-1') + 1
+end
+
+local function names(of)
+  local n = {}
+  for i, f in ipairs(FIELDS) do n[i] = of .. ':' .. f end
+  return n
+end
+
+if op == 'put' and cur == def and ARGV[FIRST + 5] == 'set' then
+  local want, same = {}, true
+  for i = FIRST + 6, #ARGV, 2 do want[ARGV[i]] = ARGV[i + 1] end
+  for i, lit in ipairs(redis.call('HMGET', KEYS[2], unpack(names(id)))) do
+    same = same and (lit or nil) == want[FIELDS[i]]
+  end
+  if same then return finish('same', '', '') end
+end
+
+local body = netstring(op) .. netstring(id) .. netstring(newid) .. netstring(#def <= 4096 and def or '')
+if op == 'delete' then
+  redis.call('HDEL', KEYS[3], id)
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('HDEL', KEYS[2], unpack(names(id)))
+elseif op == 'rename' then
+  local old, new = names(id), names(newid)
+  local lits = redis.call('HMGET', KEYS[2], unpack(old))
+  redis.call('HDEL', KEYS[2], unpack(old))
+  redis.call('HDEL', KEYS[2], unpack(new))
+  for i, lit in ipairs(lits) do
+    if lit then redis.call('HSET', KEYS[2], new[i], lit) end
+  end
+  redis.call('HDEL', KEYS[3], id)
+  redis.call('HSET', KEYS[3], newid, def)
+  redis.call('ZREM', KEYS[4], id)
+  redis.call('ZADD', KEYS[4], score, newid)
+  redis.call('HDEL', KEYS[1], 'a:' .. newid)
+  redis.call('HSET', KEYS[1], 'a:' .. id, string.format('%.0f', tonumber(NOW) + LIFE) .. ' ' .. newid)
+else
+  if not cur then
+    redis.call('HDEL', KEYS[2], unpack(names(id)))
+    redis.call('HDEL', KEYS[1], 'a:' .. id)
+    redis.call('ZADD', KEYS[4], score, id)
+  elseif ARGV[FIRST + 5] == 'set' then
+    redis.call('HDEL', KEYS[2], unpack(names(id)))
+  end
+  redis.call('HSET', KEYS[3], id, def)
+  for i = FIRST + 6, #ARGV, 2 do
+    local name = id .. ':' .. ARGV[i]
+    if redis.call('HSETNX', KEYS[2], name, ARGV[i + 1]) == 1 then
+      body = body .. netstring(name) .. netstring(ARGV[i + 1])
+    end
+  end
+end
+return finish('ok', 'provider', body, true)

@@ -1,0 +1,152 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// Fields of the meta hash. Schema is what this version writes; a store whose
+// minWriter is higher is not written to.
+const (
+	metaEpoch     = "epoch"
+	metaSchema    = "schema"
+	metaMinWriter = "minWriter"
+	metaImporting = "importing"
+
+	schema = 1
+)
+
+// check reads meta and finds out whether the store can be used: the epoch is
+// kept where it can.
+func (s *Store) check(ctx context.Context) error {
+	meta, err := s.client.Do(ctx, s.client.B().Hgetall().Key(s.meta()).Build()).AsStrMap()
+	if err != nil {
+		return readError(err)
+	}
+	info := poolkeeper.Info{Importing: meta[metaImporting] != ""}
+	epoch := meta[metaEpoch]
+	switch {
+	case epoch == "":
+		foreign := false
+		if meta[metaImporting] == "" {
+			if foreign, err = s.foreign(ctx); err != nil {
+				return err
+			}
+		}
+		if foreign {
+			info.Problem = errForeign.Detail
+		} else {
+			info.Problem = errUninitialized.Detail
+		}
+		s.epoch.Store(nil)
+	default:
+		info.Ready = true
+		if n, err := strconv.Atoi(meta[metaMinWriter]); meta[metaMinWriter] != "" && (err != nil || n > schema) {
+			info.Ready = false
+			info.Problem = errTooNew.Detail
+		}
+		info.Epoch = epoch
+		s.epoch.Store(&epoch)
+	}
+	s.mu.Lock()
+	s.cause = info
+	s.mu.Unlock()
+	return nil
+}
+
+var (
+	errUninitialized = poolkeeper.Errorf(poolkeeper.ErrUninitialized, "the store in Redis is empty").
+				WithHint("run poolkeeper import --config-dir DIR, or poolkeeper init")
+	errForeign = poolkeeper.Errorf(poolkeeper.ErrForeign, "Redis holds keys under this prefix that Poolkeeper did not write").
+			WithHint("use another --key-prefix")
+	errTooNew = poolkeeper.Errorf(poolkeeper.ErrForbidden, "the store was written by a newer version, which asks older ones not to write").
+			WithHint("upgrade this poolkeeper")
+)
+
+// ready returns the epoch, or why the store cannot be used. It asks Redis
+// again where the store was not initialised when last seen.
+func (s *Store) ready(ctx context.Context) (string, error) {
+	if e := s.epoch.Load(); e == nil {
+		if err := s.check(ctx); err != nil {
+			return "", err
+		}
+	}
+	s.mu.Lock()
+	problem := s.cause.Problem
+	s.mu.Unlock()
+	switch problem {
+	case "":
+		return *s.epoch.Load(), nil
+	case errForeign.Detail:
+		return "", errForeign
+	case errTooNew.Detail:
+		return "", errTooNew
+	}
+	return "", errUninitialized
+}
+
+// foreign reports whether there are keys under the prefix at all. It is asked
+// only where there is no epoch.
+func (s *Store) foreign(ctx context.Context) (bool, error) {
+	for _, name := range []string{nameConfig, namePassword, nameMeta, nameTypes, nameOrder} {
+		n, err := s.client.Do(ctx, s.client.B().Exists().Key(s.prefix+name).Build()).AsInt64()
+		if err != nil {
+			return false, readError(err)
+		}
+		if n > 0 {
+			return true, nil
+		}
+	}
+	found := false
+	err := s.scan(ctx, s.prefix, func(keys []string) bool {
+		for _, k := range keys {
+			found = found || k != s.lock(s.meta())
+		}
+		return !found
+	})
+	return found, err
+}
+
+// Info implements poolkeeper.Backend.
+func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
+	info := poolkeeper.Info{Backend: "redis", Target: s.target.text, Writer: s.writer, Details: map[string]string{"prefix": s.prefix}}
+	if err := ctx.Err(); err != nil {
+		return info, err
+	}
+	if s.closed.Load() {
+		info.Problem = poolkeeper.ErrClosed.Error()
+		return info, nil
+	}
+	if err := s.check(ctx); err != nil {
+		if ctx.Err() != nil {
+			return info, ctx.Err()
+		}
+		info.Problem = err.Error()
+		return info, nil
+	}
+	s.mu.Lock()
+	cause := s.cause
+	s.mu.Unlock()
+	info.Ready, info.Problem, info.Epoch, info.Importing = cause.Ready, cause.Problem, cause.Epoch, cause.Importing
+	s.describe(ctx, &info)
+	return info, nil
+}
+
+// describe adds what the server says of itself; what it does not say is left out.
+func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
+	text, err := s.client.Do(ctx, s.client.B().Info().Section("server").Build()).ToString()
+	if err == nil {
+		if v := serverVersion(text); v != [2]int{} {
+			info.Details["version"] = strconv.Itoa(v[0]) + "." + strconv.Itoa(v[1])
+		}
+	}
+	policy, err := s.client.Do(ctx, s.client.B().ConfigGet().Parameter("maxmemory-policy").Build()).AsStrMap()
+	if p := policy["maxmemory-policy"]; err == nil && p != "" {
+		info.Details["maxmemory-policy"] = p
+		if p != "noeviction" {
+			info.Warnings = append(info.Warnings, "maxmemory-policy is "+p+": Redis may drop keys; set it to noeviction")
+		}
+	}
+}

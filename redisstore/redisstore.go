@@ -1,0 +1,262 @@
+// Package redisstore keeps a store in Redis, for any number of instances:
+// standalone, behind Sentinel or as a Cluster. docs/formats.md has the keys.
+//
+// Every mutation is a script that runs in the slot of one key. Ops on one key
+// travel in batches, one at a time, each under a sequence of its own, see lane:
+// a batch that was sent twice is applied once.
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/redis/rueidis"
+)
+
+// Defaults of Options.
+const (
+	DefaultPrefix         = "aiclient:"
+	DefaultConnectTimeout = 5 * time.Second
+	DefaultCommandTimeout = time.Second
+	DefaultRetryFor       = 5 * time.Second
+)
+
+// Options of a Store. A nil *Options means all defaults.
+type Options struct {
+	// Prefix of all keys: 1 to 64 of A-Z a-z 0-9 _ . : -
+	Prefix string
+	// Username and Password, where the URL has none; DB likewise.
+	Username, Password string
+	DB                 int
+	// TLS is used for rediss URLs; the system's roots where nil.
+	TLS *tls.Config
+	// ConnectTimeout bounds one attempt to connect, CommandTimeout one command.
+	ConnectTimeout, CommandTimeout time.Duration
+	// RetryFor is how long an op is tried before its caller gets
+	// ErrUnavailable or ErrIndeterminate.
+	RetryFor time.Duration
+	// Logger gets what no caller can be told. It may be nil.
+	Logger *slog.Logger
+	// Now is the clock; time.Now where nil.
+	Now func() time.Time
+}
+
+var prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+
+func (o *Options) withDefaults() (*Options, error) {
+	c := Options{}
+	if o != nil {
+		c = *o
+	}
+	if c.Prefix == "" {
+		c.Prefix = DefaultPrefix
+	}
+	if !prefixForm.MatchString(c.Prefix) {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "key prefix %q is not 1 to 64 of A-Z a-z 0-9 _ . : -", c.Prefix)
+	}
+	for _, d := range []struct {
+		v   *time.Duration
+		def time.Duration
+	}{{&c.ConnectTimeout, DefaultConnectTimeout}, {&c.CommandTimeout, DefaultCommandTimeout}, {&c.RetryFor, DefaultRetryFor}} {
+		if *d.v < 0 {
+			return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "a timeout is negative")
+		}
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &c, nil
+}
+
+// A Store is a poolkeeper.Backend in Redis.
+type Store struct {
+	keyspace
+	opts    *Options
+	target  target
+	client  rueidis.Client
+	cluster bool
+	publish string // PUBLISH, or SPUBLISH where the server has it and is a cluster
+	writer  string
+
+	epoch  atomic.Pointer[string] // nil until the store is seen initialised
+	closed atomic.Bool
+	stop   chan struct{} // closed when lanes are to give up
+	lanes  sync.Map      // Redis key → *lane
+	active sync.WaitGroup
+	gate   sync.RWMutex // held for reading by each op, for writing by Close
+
+	cause poolkeeper.Info // what check found, besides the epoch
+	mu    sync.Mutex      // guards cause
+}
+
+var _ poolkeeper.Backend = (*Store)(nil)
+
+// Open connects to the Redis that the URL names, see docs/settings.md for its
+// forms. ErrUnavailable where it cannot be reached, ErrForbidden where it
+// refuses the credentials, ErrInvalid for a URL or option that cannot be. A
+// store that is not initialised, or foreign, opens; its ops say so.
+func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, poolkeeper.Annotate(err, "open", "Redis")
+	}
+	t, err := parseTarget(url, o)
+	if err != nil {
+		return nil, poolkeeper.Annotate(err, "open", "")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	client, err := rueidis.NewClient(t.option)
+	if err != nil {
+		if client != nil {
+			client.Close()
+		}
+		return nil, poolkeeper.Annotate(openError(err), "open", t.text)
+	}
+	var id [8]byte
+	rand.Read(id[:]) // never fails
+	s := &Store{
+		keyspace: keyspace{o.Prefix},
+		opts:     o,
+		target:   t,
+		client:   client,
+		cluster:  !t.option.ForceSingleClient,
+		publish:  "PUBLISH",
+		writer:   hex.EncodeToString(id[:]),
+		stop:     make(chan struct{}),
+	}
+	if err := s.connect(ctx); err != nil {
+		client.Close()
+		return nil, poolkeeper.Annotate(err, "open", t.text)
+	}
+	return s, nil
+}
+
+// openError is readError for a client that could not be made: no command was
+// sent, and a refusal to be reached is an outage whatever it looks like.
+func openError(err error) error {
+	f := classify(err)
+	if f.sent || f.again {
+		return unavailable(err)
+	}
+	return f.err
+}
+
+// connect learns what the server is and what the store is.
+func (s *Store) connect(ctx context.Context) error {
+	info, err := s.client.Do(ctx, s.client.B().Info().Section("server").Build()).ToString()
+	if err != nil {
+		f := classify(err)
+		if !strings.Contains(err.Error(), "NOPERM") {
+			if f.sent {
+				return unavailable(err)
+			}
+			return f.err
+		}
+	}
+	if v := serverVersion(info); v != [2]int{} {
+		if v[0] < 6 || v[0] == 6 && v[1] < 2 {
+			return poolkeeper.Errorf(poolkeeper.ErrForbidden, "Redis is version %d.%d; 6.2 or later is needed", v[0], v[1])
+		}
+		if s.cluster && v[0] >= 7 {
+			s.publish = "SPUBLISH"
+		}
+	}
+	return s.check(ctx)
+}
+
+func serverVersion(info string) (v [2]int) {
+	for line := range strings.Lines(info) {
+		if rest, ok := strings.CutPrefix(line, "redis_version:"); ok {
+			fmt.Sscanf(rest, "%d.%d", &v[0], &v[1]) // a form that is none leaves zeros: unknown
+		}
+	}
+	return v
+}
+
+// channel is where changes of a key are published. The epoch in its name keeps
+// stores apart that follow each other under one prefix, and databases, which
+// channels ignore.
+func (s *Store) channel(epoch, key string) string {
+	if s.publish == "SPUBLISH" {
+		return s.prefix + "changes:" + epoch + ":{" + key + "}"
+	}
+	return s.prefix + "changes:" + epoch
+}
+
+// Close waits for the ops under way, at most as long as they are tried, and
+// then forgets this writer in the keys where nothing can still come late.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	if s.closed.Swap(true) {
+		s.gate.Unlock()
+		return nil
+	}
+	s.gate.Unlock()
+	idle := make(chan struct{})
+	go func() {
+		s.active.Wait()
+		close(idle)
+	}()
+	timer := time.NewTimer(s.opts.RetryFor)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+	}
+	close(s.stop)
+	s.active.Wait()
+	s.forget()
+	s.client.Close()
+	return nil
+}
+
+// forget takes this writer's last sequences out of the keys that it wrote to,
+// where no batch was ever sent twice: a late copy of one cannot be under way.
+// It is a courtesy that keeps ctl small where commands come and go.
+func (s *Store) forget() {
+	var cmds rueidis.Commands
+	s.lanes.Range(func(_, v any) bool {
+		l := v.(*lane)
+		if l.seq > 0 && !l.resent && len(cmds) < 1000 {
+			cmds = append(cmds, s.client.B().Hdel().Key(s.ctl(l.key)).Field("w:"+s.writer).Build())
+		}
+		return true
+	})
+	if len(cmds) > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), s.opts.CommandTimeout)
+		defer cancel()
+		s.client.DoMulti(ctx, cmds...) // whatever it comes to: the entries expire
+	}
+}
+
+// enter admits one call; leave must follow where it returns nil.
+func (s *Store) enter() error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed.Load() {
+		return &poolkeeper.Error{Err: poolkeeper.ErrClosed}
+	}
+	s.active.Add(1)
+	return nil
+}
+
+func (s *Store) leave() { s.active.Done() }

@@ -1,0 +1,59 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/sha1"
+	"embed"
+	"encoding/hex"
+
+	"github.com/redis/rueidis"
+)
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+// A script is Lua source with its SHA-1.
+type script struct{ name, source, sha string }
+
+func newScript(name string, files ...string) *script {
+	var source []byte
+	for _, f := range files {
+		b, err := luaFiles.ReadFile("lua/" + f + ".lua")
+		if err != nil {
+			panic(err) // the files are compiled in
+		}
+		source = append(source, b...)
+	}
+	sum := sha1.Sum(source)
+	return &script{name, string(source), hex.EncodeToString(sum[:])}
+}
+
+var (
+	usageScript    = newScript("usage", "prelude", "count", "usage")
+	decideScript   = newScript("decide", "prelude", "count", "decide")
+	providerScript = newScript("provider", "prelude", "provider")
+	swapScript     = newScript("swap", "prelude", "swap")
+	valueScript    = newScript("value", "prelude", "value")
+	typesScript    = newScript("types", "prelude", "types")
+	carryScript    = newScript("carry", "carry")
+	sweepScript    = newScript("sweep", "sweep")
+	commitScript   = newScript("commit", "commit")
+)
+
+// run executes a script by its SHA-1, and by its source where the server does
+// not know it. NOSCRIPT is answered before anything is executed, so sending it
+// again is safe. The answer is a text.
+func (s *script) run(ctx context.Context, c rueidis.Client, keys, args []string) (string, error) {
+	answer, err := c.Do(ctx, c.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()).ToString()
+	if re, ok := rueidis.IsRedisErr(err); ok && re.IsNoScript() {
+		return c.Do(ctx, c.B().Eval().Script(s.source).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()).ToString()
+	}
+	return answer, err
+}
+
+// contentSHA is the SHA-1 of a value, as redis.sha1hex gives it: it tells
+// whether a value is still the one that was seen.
+func contentSHA(b []byte) string {
+	sum := sha1.Sum(b)
+	return hex.EncodeToString(sum[:])
+}

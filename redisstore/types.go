@@ -1,0 +1,95 @@
+package redisstore
+
+import (
+	"context"
+	"slices"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// types reads the types in their order. Those that only the set has, which
+// foreign writers keep, come after the others.
+func (s *Store) readTypes(ctx context.Context) ([]string, error) {
+	list, err := s.client.Do(ctx, s.client.B().Lrange().Key(s.typeOrder()).Start(0).Stop(-1).Build()).AsStrSlice()
+	if err != nil {
+		return nil, readError(err)
+	}
+	set, err := s.client.Do(ctx, s.client.B().Smembers().Key(s.types()).Build()).AsStrSlice()
+	if err != nil {
+		return nil, readError(err)
+	}
+	slices.Sort(set)
+	for _, t := range set {
+		if !slices.Contains(list, t) {
+			list = append(list, t)
+		}
+	}
+	return list, nil
+}
+
+// changeTypes submits one change of the list of types.
+func (s *Store) changeTypes(ctx context.Context, op *poolkeeper.Op, action string, types ...string) (poolkeeper.Result, string) {
+	key := s.typeOrder()
+	c := s.lane(key).submit(ctx, soloBatch, call{op: op,
+		row: &request{script: typesScript, keys: []string{key}, args: append([]string{action}, types...)}}, 0)
+	return c.result, c.answer
+}
+
+// ensureType lists a type. It comes after the pool's own change: cut off
+// between them, the pool is found by its key when everything is loaded.
+func (s *Store) ensureType(ctx context.Context, typ string) error {
+	ctx = context.WithoutCancel(ctx)
+	res, _ := s.changeTypes(ctx, nil, "ensure", typ)
+	if res.Err != nil {
+		return res.Err
+	}
+	return readError(s.client.Do(ctx, s.client.B().Sadd().Key(s.types()).Member(typ).Build()).Error())
+}
+
+func (s *Store) removeType(ctx context.Context, typ string) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := s.client.Do(ctx, s.client.B().Srem().Key(s.types()).Member(typ).Build()).Error(); err != nil {
+		return readError(err)
+	}
+	res, _ := s.changeTypes(ctx, nil, "remove", typ)
+	return res.Err
+}
+
+func (s *Store) reorderTypes(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, ok bool) {
+	types, err := s.readTypes(ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	if err := permutes(op.Order, types, "type"); err != nil {
+		return refuse(err)
+	}
+	// Types that only the set has are listed first.
+	if res, _ := s.changeTypes(ctx, op, "ensure", types...); res.Err != nil {
+		return res, true
+	}
+	res, answer := s.changeTypes(ctx, op, "reorder", op.Order...)
+	if res.Err != nil {
+		return res, true
+	}
+	res.Status, res.Changed = poolkeeper.Applied, answer == "1"
+	return res, answer != "~"
+}
+
+// permutes checks that an order names each of what there is once. Validate has
+// made sure that nothing stands twice.
+func permutes(order, have []string, what string) error {
+	there := make(map[string]bool, len(have))
+	for _, h := range have {
+		there[h] = true
+	}
+	for _, o := range order {
+		if !there[o] {
+			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the order names the %s %q, which is not there", what, o)
+		}
+		delete(there, o)
+	}
+	for h := range there {
+		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the order leaves out the %s %q", what, h)
+	}
+	return nil
+}
