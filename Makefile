@@ -1,0 +1,64 @@
+# `make help` lists the targets. GOFLAGS and the other variables of the go
+# command are left as they are set outside.
+
+.DEFAULT_GOAL := help
+
+GO       ?= go
+BIN      := bin/poolkeeper
+FUZZTIME ?= 30s
+
+# Added to `go test` by `make test`, for example TESTFLAGS=-v.
+TESTFLAGS ?=
+# Passed on to the service by `make run`, for example RUN_ARGS='--addr 127.0.0.1:9000'.
+RUN_ARGS ?=
+# Passed on to `poolkeeper bench` by `make bench`.
+BENCH_ARGS ?=
+
+.PHONY: help build run test check bench mutants fuzz lint clean
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## build bin/poolkeeper
+	$(GO) build -trimpath -o $(BIN) ./cmd/poolkeeper
+
+run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is set)
+	scripts/run $(RUN_ARGS)
+
+test: ## run all tests, with the race detector, in a random order, against a real redis-server
+	scripts/require-redis
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
+
+check: ## do what CI does, on the working tree
+	.ci/run
+
+bench: build ## measure this machine
+	$(BIN) bench $(BENCH_ARGS)
+
+mutants: ## break one promise after the other and see a test fail for each
+	scripts/require-redis
+	$(GO) run ./storetest/mutants
+
+fuzz: ## run every fuzz target for FUZZTIME (30s)
+	@set -eu; found=0; \
+	for file in $$(find . -path './.*' -prune -o -name '*_test.go' -print | xargs grep -l '^func Fuzz'); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			found=1; \
+			echo "$$(dirname "$$file") $$target"; \
+			$(GO) test -run='^$$' -fuzz="^$$target\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")"; \
+		done; \
+	done; \
+	test $$found = 1 || { echo 'fuzz: no fuzz target found' >&2; exit 1; }
+
+lint: ## check format, vet, staticcheck, go.mod and the scripts
+	@unformatted=$$(find . \( -path './.*' -o -name testdata \) -prune -o -name '*.go' -print | xargs gofmt -l) || exit 1; \
+	test -z "$$unformatted" || { echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; } >&2
+	sh -n scripts/require-redis
+	sh -n scripts/run
+	bash -n .ci/run
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+clean: ## remove what building and running left behind
+	rm -rf bin .run .mutants coverage.*

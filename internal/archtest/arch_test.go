@@ -1,0 +1,280 @@
+// Package archtest holds the import arrows of the module: what each package may
+// import of this module and of others. A package that is not in the table
+// fails, so that whoever adds one decides where it belongs.
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/poolkeeper/poolkeeper"
+
+// Modules of others, by the name that the table uses.
+const (
+	cobra     = "github.com/spf13/cobra"
+	gocmp     = "github.com/google/go-cmp"
+	goleak    = "go.uber.org/goleak"
+	huma      = "github.com/danielgtaylor/huma/v2"
+	flock     = "github.com/gofrs/flock"
+	koanf     = "github.com/knadh/koanf/v2"
+	koanfMap  = "github.com/knadh/koanf/providers/confmap"
+	koanfObj  = "github.com/knadh/koanf/providers/structs"
+	porcupine = "github.com/anishathalye/porcupine"
+	rapid     = "pgregory.net/rapid"
+	renameio  = "github.com/google/renameio/v2"
+	rueidis   = "github.com/redis/rueidis"
+)
+
+// rule says what the non-test files of a package may import beside the
+// standard library.
+type rule struct {
+	own    []string // packages of this module, "." being the root
+	others []string // modules of others, as they stand in go.mod
+	later  bool     // the package need not exist yet
+}
+
+var table = map[string]rule{
+	".":                {own: []string{"internal/rawjson"}},
+	"internal/rawjson": {},
+
+	// Backends. They never import each other.
+	"memstore":   {own: []string{".", "internal/rawjson"}},
+	"redisstore": {own: []string{".", "internal/rawjson"}, others: []string{rueidis}},
+	"filestore":  {own: []string{".", "internal/rawjson", "journal"}, others: []string{flock, renameio}, later: true},
+
+	// Layers over a backend.
+	"journal": {later: true},
+	"replica": {own: []string{".", "internal/rawjson", "journal"}, later: true},
+
+	// The factory: the only package that names all backends.
+	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "transfer", "internal/settings"}},
+	"internal/settings": {own: []string{".", "internal/rawjson"}, others: []string{koanf, koanfMap, koanfObj}},
+
+	// What people and programs call.
+	"transfer": {own: []string{".", "internal/rawjson"}, others: []string{renameio}},
+	"server":   {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
+	"client":   {own: []string{".", "internal/rawjson"}, later: true},
+	"cmd/poolkeeper": {
+		own:    []string{".", "open", "transfer", "server", "internal/rawjson", "internal/settings"},
+		others: []string{cobra},
+	},
+
+	// Test harnesses and tools. Nothing that is shipped imports them.
+	"storetest":            {own: []string{".", "internal/rawjson"}, others: []string{porcupine, rapid, gocmp}},
+	"storetest/mutants":    {},
+	"internal/redistest":   {others: []string{rueidis, goleak}},
+	"internal/tools/skips": {},
+}
+
+var (
+	backends  = []string{"memstore", "redisstore", "filestore"}
+	harnesses = []string{"storetest", "storetest/mutants", "internal/redistest", "internal/tools/skips"}
+)
+
+// listed is what this test needs of `go list -json`.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Module     *struct{ Path string }
+	GoFiles    []string
+	CgoFiles   []string
+	Imports    []string
+}
+
+// imports holds the direct imports of the non-test files of one package.
+type imports struct {
+	own    []string // relative to the module
+	others []string // modules
+}
+
+// load lists the packages of the module that have non-test files.
+func load(t *testing.T) map[string]imports {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Standard,Module,GoFiles,CgoFiles,Imports", "./...")
+	cmd.Dir = root(t)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	all := map[string]listed{}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all[p.ImportPath] = p
+	}
+	found := map[string]imports{}
+	for path, p := range all {
+		if p.Module == nil || p.Module.Path != module || len(p.GoFiles)+len(p.CgoFiles) == 0 {
+			continue
+		}
+		var im imports
+		for _, i := range p.Imports {
+			d := all[i]
+			switch {
+			case i == "C" || i == "unsafe" || d.Standard:
+			case d.Module != nil && d.Module.Path == module:
+				im.own = append(im.own, relative(i))
+			case d.Module != nil:
+				im.others = append(im.others, d.Module.Path)
+			default:
+				t.Errorf("%s imports %s, which belongs to no module", relative(path), i)
+			}
+		}
+		found[relative(path)] = im
+	}
+	if len(found) == 0 {
+		t.Fatal("go list found no package")
+	}
+	return found
+}
+
+func TestImports(t *testing.T) {
+	found := load(t)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		r, ok := table[name]
+		if !ok {
+			t.Errorf("%s is not in the table: decide what it may import, and who may import it", name)
+			continue
+		}
+		for _, i := range found[name].own {
+			if !slices.Contains(r.own, i) {
+				t.Errorf("%s imports %s of this module, and may not", name, i)
+			}
+		}
+		for _, i := range found[name].others {
+			if !slices.Contains(r.others, i) {
+				t.Errorf("%s imports module %s, and may not", name, i)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		if _, ok := found[name]; !ok && !table[name].later {
+			t.Errorf("%s is in the table, and there is no such package", name)
+		}
+	}
+}
+
+// TestTable checks the table itself, so that an entry cannot quietly take back
+// what the design rests on.
+func TestTable(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		r := table[name]
+		for _, i := range r.own {
+			if _, ok := table[i]; !ok {
+				t.Errorf("%s may import %s, which is not in the table", name, i)
+			}
+			if slices.Contains(harnesses, i) && !slices.Contains(harnesses, name) {
+				t.Errorf("%s may import %s, which is for tests", name, i)
+			}
+			if slices.Contains(backends, i) && name != "open" && !slices.Contains(harnesses, name) {
+				t.Errorf("%s may import the backend %s, and only open names backends", name, i)
+			}
+			if i == "open" && name != "cmd/poolkeeper" {
+				t.Errorf("%s may import open, and only a program does", name)
+			}
+		}
+	}
+	if r := table["."]; len(r.others) > 0 || !slices.Equal(r.own, []string{"internal/rawjson"}) {
+		t.Errorf("the root package may import %v and %v, want the standard library and internal/rawjson", r.own, r.others)
+	}
+	if r := table["internal/rawjson"]; len(r.own)+len(r.others) > 0 {
+		t.Errorf("internal/rawjson may import %v and %v, want the standard library", r.own, r.others)
+	}
+}
+
+// private finds paths of one machine, which mean nothing to anybody else.
+var private = regexp.MustCompile(`(^|[^\w./}-])/work/|\.\./shared/`)
+
+func TestNoPrivatePaths(t *testing.T) {
+	dir := root(t)
+	checked := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		if d.IsDir() {
+			switch {
+			case d.Name() == "testdata", rel == "bin", rel == "tmp":
+				return filepath.SkipDir
+			case strings.HasPrefix(rel, ".") && !slices.Contains([]string{".", ".ci", ".github"}, rel) && filepath.Dir(rel) == ".":
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() || strings.HasSuffix(rel, "_test.go") {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		checked++
+		for i, line := range strings.Split(string(data), "\n") {
+			if m := private.FindString(line); m != "" {
+				t.Errorf("%s:%d names a private path: %q", filepath.ToSlash(rel), i+1, m)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked < 10 {
+		t.Errorf("only %d files were checked", checked)
+	}
+}
+
+func TestPrivatePattern(t *testing.T) {
+	for text, want := range map[string]bool{
+		"see /work/notes":         true,
+		"/work/notes":             true,
+		"[x](../../shared/x.md)":  true,
+		"copied to $dir/work/":    false,
+		"docs/work/x":             false,
+		"configs/kiro/shared/x":   false,
+		"https://example/work/ok": false,
+	} {
+		if got := private.MatchString(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// root returns the directory of go.mod.
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func relative(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
