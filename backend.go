@@ -109,8 +109,9 @@ type Backend interface {
 	// initialised store it is ErrExists, in a foreign one ErrForeign.
 	Restore(ctx context.Context, snap *Snapshot) error
 
-	// Info describes the store and the connection to it, without secrets. It
-	// fails only where ctx ends.
+	// Info describes the store and the connection to it, without secrets. A
+	// store that cannot be used is described as such: an error means that ctx
+	// has ended, or is ErrClosed.
 	Info(ctx context.Context) (Info, error)
 
 	// Close gives up what the Backend holds, after the ops under way were

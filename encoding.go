@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
@@ -58,12 +59,20 @@ func (s *State) UnmarshalJSON(data []byte) error {
 		if !ok {
 			return Errorf(ErrInvalid, "%q is no runtime field", name)
 		}
-		if lit != Absent {
-			if err := rawjson.Valid([]byte(lit)); err != nil {
-				return Errorf(ErrInvalid, "the literal of %s is not valid JSON", name)
-			}
-		}
 		s.Set(f, lit)
+	}
+	return s.validate()
+}
+
+// validate checks that what is laid over a definition leaves it valid.
+func (s *State) validate() error {
+	if s == nil {
+		return nil
+	}
+	for f := range Field(NumFields) {
+		if lit, _ := s.Get(f); lit != Absent && (rawjson.Valid([]byte(lit)) != nil || strings.TrimSpace(lit) != lit) {
+			return Errorf(ErrInvalid, "the literal of %s is not one JSON value", f)
+		}
 	}
 	return nil
 }

@@ -248,6 +248,9 @@ func (op *Op) validatePool() error {
 			if err := validateIdentity(p.ID, p.Definition); err != nil {
 				return Annotate(err, "", Ref{op.Key.Type, p.ID}.String())
 			}
+			if err := p.State.validate(); err != nil {
+				return Annotate(err, "", Ref{op.Key.Type, p.ID}.String())
+			}
 		}
 		return nil
 	case OpDeletePool:
@@ -256,6 +259,12 @@ func (op *Op) validatePool() error {
 		return validateOrder(op.Order, ValidateID)
 	}
 	if err := ValidateID(op.ID); err != nil {
+		return err
+	}
+	if op.IsRuntime() && op.If != Always {
+		return Errorf(ErrInvalid, "an op on runtime state has no condition")
+	}
+	if err := op.State.validate(); err != nil {
 		return err
 	}
 	switch op.Kind {

@@ -57,7 +57,10 @@ func (s *Store) Apply(ctx context.Context, ops ...Op) []Result {
 
 func (s *Store) apply(ctx context.Context, op Op) (Result, error) {
 	r := s.Apply(ctx, op)[0]
-	return r, Annotate(r.Err, string(op.Kind), op.Subject())
+	if r.Err != nil {
+		return r, Annotate(r.Err, string(op.Kind), op.Subject())
+	}
+	return r, nil
 }
 
 // value reads the value under one key.

@@ -39,7 +39,7 @@ func (s *Store) AddProvider(ctx context.Context, typ string, definition []byte) 
 		switch lit, _ := rawjson.Get(definition, "uuid"); string(lit) {
 		case "", "null", `""`:
 		default:
-			return Result{}, Annotate(Errorf(ErrInvalid, "the uuid in the definition is not a string of 1 to %d bytes without a leading ~", MaxID), action, key)
+			return Result{}, Annotate(Errorf(ErrInvalid, "the uuid in the definition is not a string of 1 to %d bytes without NUL and a leading ~", MaxID), action, key)
 		}
 		id = randomUUID()
 		var err error

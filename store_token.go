@@ -86,6 +86,10 @@ func (s *Store) onToken(ctx context.Context, r Ref, op Op) (Result, error) {
 		return Result{}, Annotate(err, action, r.String())
 	}
 	if op.Kind == OpPut && t.Path != "" {
+		// A put that is going to be refused must not leave an entry behind.
+		if err := s.meets(ctx, TokenKey(t.Owner), op.If); err != nil {
+			return Result{}, Annotate(err, action, r.String())
+		}
 		// Whoever names the same file later shares the token. Losing the race
 		// for the path is fine: then the winner's entry is the one to follow.
 		_, err := s.apply(ctx, Op{Kind: OpPut, Key: TokenRefKey(t.Path), Data: EncodeTokenOwner(t.Owner), If: IfAbsent})
@@ -105,6 +109,22 @@ func (s *Store) onToken(ctx context.Context, r Ref, op Op) (Result, error) {
 	}
 	res.ID = t.Owner.ID
 	return res, nil
+}
+
+// meets checks a condition on a value ahead of the op that has it.
+func (s *Store) meets(ctx context.Context, key Key, cond If) error {
+	if cond == Always {
+		return nil
+	}
+	snap, err := s.b.Load(ctx, key)
+	if err != nil {
+		return err
+	}
+	d, ok := snap.Values[key]
+	if ok && (cond == IfPresent || cond == If(d.ETag())) || !ok && cond == IfAbsent {
+		return nil
+	}
+	return Errorf(ErrConflict, "it is not as the caller saw it").WithHint("read it again and decide anew")
 }
 
 // A tokenMove is a token on its way from one ref to another, with the entries

@@ -54,15 +54,15 @@ func ValidateType(t string) error {
 	return nil
 }
 
-// ValidateID checks a provider id: 1 to [MaxID] bytes of UTF-8.
+// ValidateID checks a provider id: 1 to [MaxID] bytes of UTF-8 without NUL.
 func ValidateID(id string) error {
 	switch {
 	case id == "":
 		return Errorf(ErrInvalid, "provider id is empty")
 	case len(id) > MaxID:
 		return Errorf(ErrTooLarge, "provider id of %d bytes; the limit is %d", len(id), MaxID)
-	case !utf8.ValidString(id):
-		return Errorf(ErrInvalid, "provider id is not valid UTF-8")
+	case !utf8.ValidString(id) || strings.IndexByte(id, 0) >= 0:
+		return Errorf(ErrInvalid, "provider id is not UTF-8 without NUL")
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (k Key) Limit() int {
 	case KindPassword:
 		return MaxPassword
 	case KindTokenRefs:
-		return 2 * (MaxType + MaxID)
+		return 8 * (MaxType + MaxID) // JSON writes a control character in six bytes
 	default:
 		return MaxDocument
 	}
