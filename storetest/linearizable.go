@@ -6,8 +6,10 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,14 +40,25 @@ func Linearizable(t *testing.T, h Harness) {
 		t.Run(subject.name, func(t *testing.T) {
 			f := start(t, h)
 			const keys, workers, each = 12, 5, 24
+			met, calls := 0, 0
 			for key := range keys {
 				rec := &recorder{start: time.Now()}
+				var arrived atomic.Int64
 				f.together(workers, func(client int, b poolkeeper.Backend) {
 					r := rand.New(rand.NewPCG(seed, uint64(key*workers+client)))
-					for range each {
+					for n := range each {
+						// Now and then all call at one moment: a fast backend would
+						// answer each client before the next one calls.
+						if n%2 == 0 {
+							arrived.Add(1)
+							for arrived.Load() < int64(workers*(n/2+1)) {
+								runtime.Gosched()
+							}
+						}
 						rec.do(f.ctx, b, client, subject.next(r, key, client))
 					}
 				})
+				met, calls = met+rec.overlapping(), calls+len(rec.history)
 				switch result, _ := porcupine.CheckOperationsVerbose(subject.model, rec.history, 20*time.Second); result {
 				case porcupine.Illegal:
 					t.Errorf("key %d: no order of the ops explains the answers:\n%s", key, rec.describe(subject.model))
@@ -56,6 +69,7 @@ func Linearizable(t *testing.T, h Harness) {
 					t.Errorf("key %d: %v", key, err)
 				}
 			}
+			t.Logf("%d of %d calls were under way together with another", met, calls)
 		})
 	}
 }
@@ -114,6 +128,21 @@ func (rec *recorder) do(ctx context.Context, b poolkeeper.Backend, client int, r
 		return
 	}
 	rec.history = append(rec.history, op)
+}
+
+// overlapping counts the calls that were under way together with one of another
+// client: without such a history shows nothing.
+func (rec *recorder) overlapping() int {
+	n := 0
+	for i, a := range rec.history {
+		for k, b := range rec.history {
+			if i != k && a.Call <= b.Return && b.Call <= a.Return {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }
 
 // describe lists the history in the order of the calls, for a person to read.

@@ -28,6 +28,7 @@ func badOps() map[string]badOp {
 		"a value op on a pool":          {with(putValue(poolkeeper.ConfigKey, "{}"), func(op *poolkeeper.Op) { op.Key = poolkeeper.PoolKey("t") }), invalid},
 		"an empty id":                   {usage(ref("t", ""), 1), invalid},
 		"an id that is not UTF-8":       {usage(ref("t", "\xff"), 1), invalid},
+		"an id with NUL":                {usage(ref("t", "a\x00"), 1), invalid},
 		"a type that is not UTF-8":      {usage(ref("\xff", "a"), 1), invalid},
 		"a long id":                     {usage(ref("t", strings.Repeat("i", poolkeeper.MaxID+1)), 1), large},
 		"a long type":                   {usage(ref(strings.Repeat("t", poolkeeper.MaxType+1), "a"), 1), large},

@@ -1,6 +1,8 @@
 package storetest_test
 
 import (
+	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -24,6 +26,29 @@ var shared = storetest.Harness{
 	OwnClock: true,
 }
 
-func TestConformance(t *testing.T)  { storetest.Run(t, shared) }
-func TestModel(t *testing.T)        { storetest.Model(t, shared) }
-func TestLinearizable(t *testing.T) { storetest.Linearizable(t, shared) }
+// far is a store that requests take their time to get to, and answers to come
+// from. Without it, memory answers each client before the next one calls.
+type far struct{ poolkeeper.Backend }
+
+func travel() { time.Sleep(rand.N(200 * time.Microsecond)) }
+
+func (f far) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Result {
+	travel()
+	defer travel()
+	return f.Backend.Apply(ctx, ops...)
+}
+
+func (f far) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.Snapshot, error) {
+	travel()
+	defer travel()
+	return f.Backend.Load(ctx, keys...)
+}
+
+func TestConformance(t *testing.T) { storetest.Run(t, shared) }
+func TestModel(t *testing.T)       { storetest.Model(t, shared) }
+
+func TestLinearizable(t *testing.T) {
+	h := shared
+	h.Open = func(t testing.TB, now func() time.Time) poolkeeper.Backend { return far{shared.Open(t, now)} }
+	storetest.Linearizable(t, h)
+}

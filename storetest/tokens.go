@@ -69,6 +69,18 @@ var tokenCases = []testCase{
 			t.Errorf("%d tokens are stored, want 1", n)
 		}
 	}},
+	{"a refused token leaves nothing behind", func(t *testing.T, h Harness) {
+		f := start(t, h)
+		a := ref("t", "a")
+		f.do(add(a, `"X_TOKEN_FILE_PATH":"configs/x.json"`))
+		before := f.load()
+		for _, cond := range []poolkeeper.If{poolkeeper.IfPresent, "nonsense"} {
+			if _, err := f.store().PutToken(f.ctx, a, []byte("{}"), cond); !errors.Is(err, poolkeeper.ErrConflict) {
+				t.Errorf("if %q: error %v, want %v", cond, err, poolkeeper.ErrConflict)
+			}
+		}
+		f.same(before, "after refused puts")
+	}},
 	{"a token moves with a rename", func(t *testing.T, h Harness) {
 		f := start(t, h)
 		s, a := f.store(), ref("t", "a")
