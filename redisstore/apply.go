@@ -102,12 +102,17 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 
 // retry tries an op that builds on what it read until nothing came between.
 func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.Context, *poolkeeper.Op) (poolkeeper.Result, bool)) poolkeeper.Result {
+	began := time.Now()
 	for n := range maxTries {
 		if err := ctx.Err(); err != nil {
 			return poolkeeper.Result{Err: err}
 		}
 		if res, ok := try(ctx, op); ok {
-			return res
+			// What it reads first may meet a connection that has ended: as
+			// nothing was applied, it is tried as long as a lane would.
+			if !isOutage(res.Err) || time.Since(began) >= s.opts.RetryFor {
+				return res
+			}
 		}
 		if n > 2 { // let those go first that keep coming between
 			time.Sleep(rand.N(time.Duration(min(n, 20)) * time.Millisecond))

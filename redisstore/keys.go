@@ -71,8 +71,20 @@ func (k keyspace) value(key poolkeeper.Key) (name, field string) {
 }
 
 // parse finds the key of values that a Redis key holds, or the pool. It is the
-// reverse of value and pool; helpers and strangers are not ok.
+// reverse of value and pool; helpers and strangers are not ok, nor is what
+// reads like a key that has another name.
 func (k keyspace) parse(name string) (key poolkeeper.Key, ok bool) {
+	if key, ok = k.read(name); !ok {
+		return key, false
+	}
+	if key.Kind == poolkeeper.KindPool {
+		return key, k.pool(key.Type) == name
+	}
+	canonical, _ := k.value(key)
+	return key, canonical == name
+}
+
+func (k keyspace) read(name string) (key poolkeeper.Key, ok bool) {
 	s, ok := strings.CutPrefix(name, k.prefix)
 	if !ok {
 		return key, false

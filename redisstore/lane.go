@@ -78,8 +78,7 @@ type request struct {
 	script *script
 	keys   []string // after ctl
 	args   []string // after the prelude's
-	size   int
-	field  string // of a value row: fields of one batch are distinct
+	field  string   // of a value row: fields of one batch are distinct
 }
 
 func (s *Store) lane(key string) *lane {

@@ -272,13 +272,22 @@ func lay(st *poolkeeper.State, field, lit string) {
 	}
 }
 
-// stateFields are the names that a provider has in the state hash.
-func stateFields(id string) []string {
-	names := make([]string, 0, poolkeeper.NumFields+1)
+// stateNames are the fields that a provider has in the state hash.
+var stateNames = func() []string {
+	var names []string
 	for _, f := range poolkeeper.Fields() {
-		names = append(names, id+":"+f.String())
+		names = append(names, f.String())
 	}
-	return append(names, id+":decidedAt")
+	return append(names, "decidedAt")
+}()
+
+// stateFields are the names of those fields there.
+func stateFields(id string) []string {
+	names := make([]string, len(stateNames))
+	for i, n := range stateNames {
+		names[i] = id + ":" + n
+	}
+	return names
 }
 
 // readState reads what HMGET answered for stateFields.
@@ -357,50 +366,23 @@ func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, whole bool, err er
 	return p, after.Structure == p.Structure && int(size) == len(p.Providers), nil
 }
 
-// provider reads one provider into a pool of its own, following aliases.
+// provider reads one provider into a pool of its own.
 func (r *reader) provider(ref poolkeeper.Ref) error {
-	key := r.Store.pool(ref.Type)
-	id := ref.ID
-	for range maxAliases {
-		parts, err := r.transaction(r.ctx,
-			r.client.B().Hget().Key(key).Field(id).Build(),
-			r.client.B().Hmget().Key(r.state(key)).Field(stateFields(id)...).Build(),
-			r.client.B().Hmget().Key(r.ctl(key)).Field("rev", "srev").Build(),
-			r.client.B().Hget().Key(r.ctl(key)).Field("a:"+id).Build())
-		if err != nil {
-			return err
-		}
-		def, err := parts[0].ToString()
-		if isNil(err) {
-			next, ok := r.alias(textOr(parts[3], ""))
-			if !ok {
-				return nil
-			}
-			id = next
-			continue
-		}
-		if err != nil {
-			return readError(err)
-		}
-		lits, err := parts[1].ToArray()
-		if err != nil {
-			return readError(err)
-		}
-		p := r.snap.Pools[ref.Type]
-		if p == nil {
-			p = &poolkeeper.Pool{Type: ref.Type}
-			r.snap.Pools[ref.Type] = p
-		}
-		if err := readRevisions(p, parts[2]); err != nil {
-			return err
-		}
-		if id != ref.ID {
-			r.snap.Aliases[ref] = id
-		}
-		if p.Provider(id) == nil {
-			p.Providers = append(p.Providers, poolkeeper.Provider{Ref: poolkeeper.Ref{Type: ref.Type, ID: id}, Definition: []byte(def), State: readState(lits)})
-		}
-		return nil
+	got, err := r.read(r.ctx, ref.Type, ref.ID, "", true)
+	if err != nil || got.def == nil {
+		return err
+	}
+	p := r.snap.Pools[ref.Type]
+	if p == nil {
+		p = &poolkeeper.Pool{Type: ref.Type}
+		r.snap.Pools[ref.Type] = p
+	}
+	p.Revision, p.Structure = got.rev, got.structure
+	if got.id != ref.ID {
+		r.snap.Aliases[ref] = got.id
+	}
+	if p.Provider(got.id) == nil {
+		p.Providers = append(p.Providers, poolkeeper.Provider{Ref: poolkeeper.Ref{Type: ref.Type, ID: got.id}, Definition: got.def, State: got.state})
 	}
 	return nil
 }

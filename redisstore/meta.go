@@ -115,10 +115,10 @@ func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
 	if err := ctx.Err(); err != nil {
 		return info, err
 	}
-	if s.closed.Load() {
-		info.Problem = poolkeeper.ErrClosed.Error()
-		return info, nil
+	if err := s.enter(); err != nil {
+		return info, err
 	}
+	defer s.leave()
 	if err := s.check(ctx); err != nil {
 		if ctx.Err() != nil {
 			return info, ctx.Err()

@@ -140,14 +140,22 @@ func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op) (res poolkeep
 	case poolkeeper.OpDeletePool:
 		res, ok = s.swap(ctx, op, key, swapRequest{action: "delete", st: st})
 		if ok && res.Err == nil {
-			res.Err = s.removeType(ctx, typ)
+			if err := s.removeType(ctx, typ); err != nil {
+				return refuse(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the providers were deleted, but the empty pool is perhaps still listed: %v", err).
+					WithHint("delete it again"))
+			}
 		}
 		return res, ok
 	}
+	listed := slices.Contains(types, typ)
+	if !listed {
+		if err := s.ensureType(ctx, typ); err != nil {
+			return refuse(err)
+		}
+	}
 	res, ok = s.replacePool(ctx, op, key, st)
-	if ok && res.Err == nil && !slices.Contains(types, typ) {
-		res.Changed = true
-		res.Err = s.ensureType(ctx, typ)
+	if ok && res.Err == nil {
+		res.Changed = res.Changed || !listed
 	}
 	return res, ok
 }

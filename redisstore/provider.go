@@ -4,48 +4,58 @@ import (
 	"bytes"
 	"context"
 	"strconv"
-	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
 
-// maxAliases bounds how far a chain of renames is followed.
-const maxAliases = 10_000
-
-// definition reads the definition of a provider, following aliases where
-// asked; nil where there is none. id is the one that it has now.
-func (s *Store) definition(ctx context.Context, typ, id string, follow bool) (now string, def []byte, err error) {
-	key := s.pool(typ)
-	for range maxAliases {
-		rs := s.client.DoMulti(ctx,
-			s.client.B().Hget().Key(key).Field(id).Build(),
-			s.client.B().Hget().Key(s.ctl(key)).Field("a:"+id).Build())
-		text, err := rs[0].ToString()
-		if err == nil {
-			return id, []byte(text), nil
-		}
-		if !isNil(err) {
-			return id, nil, readError(err)
-		}
-		alias, err := rs[1].ToString()
-		if err != nil && !isNil(err) {
-			return id, nil, readError(err)
-		}
-		next, ok := s.alias(alias)
-		if !ok || !follow {
-			return id, nil, nil
-		}
-		id = next
-	}
-	return id, nil, nil
+// A reading is one provider at one moment.
+type reading struct {
+	rev, structure poolkeeper.Revision
+	otherThere     bool // the other id that was asked for
+	poolThere      bool // any provider of the pool
+	id             string
+	def            []byte // nil where there is no such provider
+	state          poolkeeper.State
 }
 
-// alias reads "<expiry> <id>" as the ctl of a pool has it.
-func (s *Store) alias(text string) (id string, ok bool) {
-	till, id, ok := strings.Cut(text, " ")
-	n, err := strconv.ParseInt(till, 10, 64)
-	return id, ok && err == nil && n > s.opts.Now().UnixMilli()
+// read reads a provider, following aliases.
+func (s *Store) read(ctx context.Context, typ, id, other string, state bool) (r reading, err error) {
+	key := s.pool(typ)
+	args := []string{id, strconv.FormatInt(s.opts.Now().UnixMilli(), 10), other}
+	if state {
+		args = append(args, stateNames...)
+	}
+	parts, err := readScript.do(ctx, s.client, []string{s.ctl(key), s.state(key), key}, args).ToArray()
+	if err != nil {
+		return r, readError(err)
+	}
+	if r.rev, err = parseRevision(textOr(parts[0], "")); err != nil {
+		return r, err
+	}
+	if r.structure, err = parseRevision(textOr(parts[1], "")); err != nil {
+		return r, err
+	}
+	for i, there := range []*bool{&r.otherThere, &r.poolThere} {
+		n, err := parts[2+i].AsInt64()
+		if err != nil {
+			return r, readError(err)
+		}
+		*there = n != 0
+	}
+	r.id = id
+	if len(parts) < 6 {
+		return r, nil
+	}
+	r.id, r.def = textOr(parts[4], ""), []byte(textOr(parts[5], ""))
+	if state && len(parts) > 6 {
+		lits, err := parts[6].ToArray()
+		if err != nil {
+			return r, readError(err)
+		}
+		r.state = readState(lits)
+	}
+	return r, nil
 }
 
 // changeProvider tries an op on one definition once. ok is false where it
@@ -53,9 +63,13 @@ func (s *Store) alias(text string) (id string, ok bool) {
 func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, ok bool) {
 	typ := op.Key.Type
 	put := op.Kind == poolkeeper.OpAddProvider || op.Kind == poolkeeper.OpPutProvider
-	id, old, err := s.definition(ctx, typ, op.ID, !put)
+	r, err := s.read(ctx, typ, op.ID, op.NewID, false)
 	if err != nil {
 		return refuse(err)
+	}
+	id, old := r.id, r.def
+	if put && id != op.ID { // what is put has an id of its own
+		id, old = op.ID, nil
 	}
 	unchanged := poolkeeper.Result{Status: poolkeeper.Applied, ID: id}
 	if op.Kind == poolkeeper.OpRenameProvider && old != nil && id == op.NewID {
@@ -81,9 +95,7 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 		action, next = "delete", nil
 	case poolkeeper.OpRenameProvider:
 		action, newID = "rename", op.NewID
-		if taken, _, err := s.exists(ctx, typ, newID); err != nil {
-			return refuse(err)
-		} else if taken {
+		if r.otherThere {
 			return refuse(poolkeeper.Errorf(poolkeeper.ErrExists, "provider %s already exists", poolkeeper.Ref{Type: typ, ID: newID}))
 		}
 		if next, err = rawjson.Set(old, "uuid", rawjson.Quote(newID)); err != nil {
@@ -95,6 +107,11 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	}
 	if action == "put" && old != nil && op.State == nil && bytes.Equal(old, next) {
 		return unchanged, true
+	}
+	if !r.poolThere {
+		if err := s.ensureType(ctx, typ); err != nil {
+			return refuse(err)
+		}
 	}
 	expect := "absent"
 	if old != nil {
@@ -113,11 +130,6 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	c.result.Status, c.result.ID, c.result.Changed = poolkeeper.Applied, id, c.answer == "ok"
 	if newID != "" {
 		c.result.ID = newID
-	}
-	if old == nil {
-		if err := s.ensureType(ctx, typ); err != nil {
-			return refuse(poolkeeper.Annotate(err, "list the type of", op.Subject()))
-		}
 	}
 	return c.result, true
 }
@@ -149,9 +161,4 @@ func pairs(state *poolkeeper.State) []string {
 		out = append(out, "decidedAt", strconv.FormatInt(state.DecidedAt, 10))
 	}
 	return out
-}
-
-func (s *Store) exists(ctx context.Context, typ, id string) (bool, []byte, error) {
-	_, def, err := s.definition(ctx, typ, id, false)
-	return def != nil, def, err
 }

@@ -40,7 +40,7 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 	s.mu.Unlock()
 	switch {
 	case cause.Epoch != "":
-		return poolkeeper.Errorf(poolkeeper.ErrExists, "the store in Redis is initialised already")
+		return errInitialized
 	case cause.Problem == errForeign.Detail:
 		return errForeign
 	}
@@ -63,7 +63,7 @@ func validateSnapshot(snap *poolkeeper.Snapshot) error {
 	for typ, p := range snap.Pools {
 		op := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey(typ)}
 		for i := range p.Providers {
-			op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: p.Providers[i].ID, Definition: p.Providers[i].Definition})
+			op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: p.Providers[i].ID, Definition: p.Providers[i].Definition, State: &p.Providers[i].State})
 		}
 		if err := op.Validate(); err != nil {
 			return err
@@ -82,6 +82,8 @@ func validateSnapshot(snap *poolkeeper.Snapshot) error {
 	}
 	return nil
 }
+
+var errInitialized = poolkeeper.Errorf(poolkeeper.ErrExists, "the store in Redis is initialised already")
 
 // A restore is one run of it, under a lock and a mark.
 type restore struct {
@@ -104,6 +106,15 @@ func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
 	}
 	if err != nil {
 		return nil, readError(err)
+	}
+	// Another one may have ended between the look at meta and the lock.
+	done, err := s.client.Do(ctx, s.client.B().Hexists().Key(s.meta()).Field(metaEpoch).Build()).AsBool()
+	if err != nil || done {
+		r.release()
+		if err != nil {
+			return nil, readError(err)
+		}
+		return nil, errInitialized
 	}
 	if err := s.client.Do(ctx, s.client.B().Hset().Key(s.meta()).FieldValue().FieldValue(metaImporting, r.run).Build()).Error(); err != nil {
 		r.release()

@@ -1,8 +1,10 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +22,8 @@ type known struct {
 	loaded               bool
 	sha                  string
 	lits                 poolkeeper.Literals
+	// Effective literals of times that the script may not be able to read.
+	lastErrorTime, lastRefreshTime string
 }
 
 // maxKnown bounds what a lane remembers.
@@ -40,25 +44,36 @@ func (l *lane) know(id string) *known {
 	return k
 }
 
-// learn reads the literals of the definitions of providers.
+// learn reads the literals of the definitions of providers, and the times in
+// their states.
 func (l *lane) learn(ids []string) *failure {
 	if len(ids) == 0 {
 		return nil
 	}
-	defs, err := l.s.client.Do(context.Background(), l.s.client.B().Hmget().Key(l.key).Field(ids...).Build()).ToArray()
-	if err != nil {
-		f := classify(err)
-		f.sent = false // a read leaves nothing behind
-		if f.again {
-			f.err = readError(err)
-		}
-		return f
+	names := make([]string, 0, 2*len(ids))
+	for _, id := range ids {
+		names = append(names, id+":lastErrorTime", id+":lastRefreshTime")
 	}
-	for i, m := range defs {
+	rs := l.s.client.DoMulti(context.Background(),
+		l.s.client.B().Hmget().Key(l.key).Field(ids...).Build(),
+		l.s.client.B().Hmget().Key(l.s.state(l.key)).Field(names...).Build())
+	var parts [2][]rueidis.RedisMessage
+	for i, r := range rs {
+		var err error
+		if parts[i], err = r.ToArray(); err != nil {
+			f := classify(err)
+			f.sent = false // a read leaves nothing behind
+			f.err = readError(err)
+			return f
+		}
+	}
+	for i, m := range parts[0] {
 		k := l.know(ids[i])
 		k.loaded = false
 		if def, err := m.ToString(); err == nil {
 			k.loaded, k.sha, k.lits = true, contentSHA([]byte(def)), poolkeeper.LiteralsOf([]byte(def))
+			k.lastErrorTime = textOr(parts[1][2*i], k.lits[poolkeeper.LastErrorTime])
+			k.lastRefreshTime = textOr(parts[1][2*i+1], k.lits[poolkeeper.LastRefreshTime])
 		}
 	}
 	return nil
@@ -77,9 +92,12 @@ func (c *clock) literal(at int64) string {
 	return c.lit
 }
 
-// A row of a usage batch is all increments of one provider in it.
+// A row of a usage batch is the increments of one provider, under one id.
 type usageRow struct {
 	known *known
+	id    string
+	old   string // the id under which the ops came, where they were sent on
+	nth   int
 	n, at int64
 }
 
@@ -90,11 +108,21 @@ func (w *work) prepareUsage() *failure {
 	w.rowOf = w.rowOf[:0]
 	for _, i := range w.open {
 		c := &w.batch.calls[i]
+		old := ""
+		if c.id != c.op.ID {
+			old = c.op.ID
+		}
 		r, ok := index[c.id]
+		if ok && rows[r].old != old {
+			// A provider has one row, and a row one way to it: this call waits
+			// for the next request of the batch.
+			w.rowOf = append(w.rowOf, -1)
+			continue
+		}
 		if !ok {
 			r = len(rows)
 			index[c.id] = r
-			rows = append(rows, usageRow{known: w.know(c.id)})
+			rows = append(rows, usageRow{known: w.know(c.id), nth: r, id: c.id, old: old})
 			if c.turns > 0 {
 				unknown = append(unknown, c.id)
 			}
@@ -106,29 +134,52 @@ func (w *work) prepareUsage() *failure {
 	if f := w.learn(unknown); f != nil {
 		return f
 	}
-	args := make([]string, 0, 2+4*len(rows)+4*len(unknown))
+	// Rows that add the same at the same time form a group, which keeps the
+	// script's arguments few.
+	slices.SortStableFunc(rows, func(a, b usageRow) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.n, b.n))
+	})
+	place := make([]int, len(rows)) // where a row was before → where it is
+	args := make([]string, 0, 3+2*len(rows)+4*len(unknown)+16)
 	args = append(args, strconv.Itoa(len(rows)))
 	for i := range rows {
+		place[rows[i].nth] = i
 		args = append(args, rows[i].known.usageCount, rows[i].known.lastUsed)
 	}
-	for i := range rows {
-		args = append(args, strconv.FormatInt(rows[i].n, 10))
+	for i, r := range w.rowOf {
+		if r >= 0 {
+			w.rowOf[i] = place[r]
+		}
 	}
-	var t clock
-	for i := range rows {
-		args = append(args, t.literal(rows[i].at))
+	count := len(args)
+	args = append(args, "")
+	groups := 0
+	for i := 0; i < len(rows); {
+		j := i + 1
+		for j < len(rows) && rows[j].at == rows[i].at && rows[j].n == rows[i].n {
+			j++
+		}
+		args = append(args, strconv.Itoa(j-i), strconv.FormatInt(rows[i].n, 10), string(rawjson.AppendTime(nil, rows[i].at)))
+		groups++
+		i = j
 	}
+	args[count] = strconv.Itoa(groups)
 	seeds := len(args)
 	args = append(args, "0")
 	n := 0
-	for _, id := range unknown {
-		if k := w.know(id); k.loaded {
+	for i := range rows {
+		if k := rows[i].known; k.loaded && slices.Contains(unknown, rows[i].id) {
 			n++
-			args = append(args, strconv.Itoa(index[id]+1),
+			args = append(args, strconv.Itoa(i+1),
 				strconv.FormatInt(poolkeeper.Int(k.lits[poolkeeper.UsageCount]), 10), k.lits[poolkeeper.LastUsed], k.sha)
 		}
 	}
 	args[seeds] = strconv.Itoa(n)
+	for i := range rows {
+		if rows[i].old != "" {
+			args = append(args, strconv.Itoa(i+1), rows[i].old)
+		}
+	}
 	w.request = &request{script: usageScript, keys: w.poolKeys(), args: args}
 	return nil
 }
@@ -156,7 +207,7 @@ func (w *work) acceptUsage(rev poolkeeper.Revision, results string) error {
 	for j := len(w.open) - 1; j >= 0; j-- {
 		i, r := w.open[j], w.rowOf[j]
 		c := &w.batch.calls[i]
-		if !w.settle(c, answers[r]) {
+		if r < 0 || !w.settle(c, answers[r]) {
 			if !c.answered {
 				again = append(again, i)
 			}
@@ -215,7 +266,7 @@ func (w *work) prepareDecide() *failure {
 	if f := w.learn(unknown); f != nil {
 		return f
 	}
-	args := make([]string, 0, 1+18*len(w.open))
+	args := make([]string, 0, 1+23*len(w.open))
 	args = append(args, strconv.Itoa(len(w.open)))
 	var t clock
 	for _, i := range w.open {
@@ -229,7 +280,10 @@ func (w *work) prepareDecide() *failure {
 		if op.RecoverAt > 0 {
 			recovery = string(rawjson.AppendTime(nil, op.RecoverAt))
 		}
-		flags := ""
+		flags, from := "", ""
+		if c.id != op.ID {
+			from = op.ID
+		}
 		if op.Healthy {
 			flags += "h"
 		}
@@ -244,8 +298,9 @@ func (w *work) prepareDecide() *failure {
 		for _, f := range []poolkeeper.Field{poolkeeper.UsageCount, poolkeeper.ErrorCount, poolkeeper.RefreshCount} {
 			args = append(args, strconv.FormatInt(poolkeeper.Int(k.lits[f]), 10))
 		}
-		args = append(args, k.lits[poolkeeper.LastUsed], millis(k.lits[poolkeeper.LastErrorTime]), k.lits[poolkeeper.IsHealthy],
-			millis(k.lits[poolkeeper.LastRefreshTime]))
+		args = append(args, k.lits[poolkeeper.LastUsed], k.lits[poolkeeper.LastErrorTime], k.lits[poolkeeper.IsHealthy],
+			k.lits[poolkeeper.LastRefreshTime], from,
+			k.lastErrorTime, millis(k.lastErrorTime), k.lastRefreshTime, millis(k.lastRefreshTime))
 	}
 	w.request = &request{script: decideScript, keys: w.poolKeys(), args: args}
 	return nil

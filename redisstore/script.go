@@ -37,6 +37,7 @@ var (
 	typesScript    = newScript("types", "prelude", "types")
 	carryScript    = newScript("carry", "carry")
 	sweepScript    = newScript("sweep", "sweep")
+	readScript     = newScript("provider_read", "provider_read")
 	commitScript   = newScript("commit", "commit")
 )
 
@@ -44,11 +45,16 @@ var (
 // not know it. NOSCRIPT is answered before anything is executed, so sending it
 // again is safe. The answer is a text.
 func (s *script) run(ctx context.Context, c rueidis.Client, keys, args []string) (string, error) {
-	answer, err := c.Do(ctx, c.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()).ToString()
-	if re, ok := rueidis.IsRedisErr(err); ok && re.IsNoScript() {
-		return c.Do(ctx, c.B().Eval().Script(s.source).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()).ToString()
+	return s.do(ctx, c, keys, args).ToString()
+}
+
+// do is run for an answer of any form.
+func (s *script) do(ctx context.Context, c rueidis.Client, keys, args []string) rueidis.RedisResult {
+	res := c.Do(ctx, c.B().Evalsha().Sha1(s.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
+	if re, ok := rueidis.IsRedisErr(res.Error()); ok && re.IsNoScript() {
+		return c.Do(ctx, c.B().Eval().Script(s.source).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build())
 	}
-	return answer, err
+	return res
 }
 
 // contentSHA is the SHA-1 of a value, as redis.sha1hex gives it: it tells

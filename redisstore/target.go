@@ -90,7 +90,7 @@ func parseTarget(raw string, opts *Options) (target, error) {
 				host, port = name, p
 			}
 			if n, err := strconv.Atoi(port); host == "" || err != nil || n < 1 || n > 65535 {
-				return bad("%q is no host:port", h)
+				return bad("a host in it is no host:port; in a password, / ? # @ and %% are written as %%2F %%3F %%23 %%40 %%25")
 			}
 			o.InitAddress = append(o.InitAddress, net.JoinHostPort(strings.Trim(host, "[]"), port))
 		}
@@ -120,8 +120,8 @@ func parseTarget(raw string, opts *Options) (target, error) {
 		case "db":
 		case "addr":
 			for _, a := range values {
-				if _, _, err := net.SplitHostPort(a); err != nil || scheme == "unix" {
-					return bad("%q is no host:port", a)
+				if _, _, err := net.SplitHostPort(a); err != nil || scheme == "unix" || strings.Contains(a, "@") {
+					return bad("an addr in it is no host:port")
 				}
 				o.InitAddress = append(o.InitAddress, a)
 			}

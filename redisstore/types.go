@@ -35,10 +35,9 @@ func (s *Store) changeTypes(ctx context.Context, op *poolkeeper.Op, action strin
 	return c.result, c.answer
 }
 
-// ensureType lists a type. It comes after the pool's own change: cut off
-// between them, the pool is found by its key when everything is loaded.
+// ensureType lists a type. It comes before the change that creates the pool:
+// cut off between them, there is an empty pool, and nothing is hidden.
 func (s *Store) ensureType(ctx context.Context, typ string) error {
-	ctx = context.WithoutCancel(ctx)
 	res, _ := s.changeTypes(ctx, nil, "ensure", typ)
 	if res.Err != nil {
 		return res.Err

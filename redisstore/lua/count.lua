@@ -13,6 +13,23 @@ local function clamp(sign, digits)
   return sign .. digits
 end
 
+-- spaces returns white space as JavaScript trims it, by code and in UTF-8. It
+-- is made where a count is a string, which is next to never.
+local function spaces()
+  local codes, texts = {[9] = true, [10] = true, [11] = true, [12] = true, [13] = true, [32] = true}, {}
+  for _, code in ipairs({0xA0, 0x1680, 0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009,
+    0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0xFEFF}) do
+    codes[code] = true
+    local last = 0x80 + code % 64
+    if code < 0x800 then
+      texts[#texts + 1] = string.char(0xC0 + math.floor(code / 64), last)
+    else
+      texts[#texts + 1] = string.char(0xE0 + math.floor(code / 4096), 0x80 + math.floor(code / 64) % 64, last)
+    end
+  end
+  return codes, texts
+end
+
 -- toint is the integer that a JSON literal denotes, as text: a fraction is
 -- cut, a string is read as the number in it, anything else is 0.
 local function toint(lit)
@@ -21,15 +38,16 @@ local function toint(lit)
   if digits then return clamp(sign, digits) end
   local text = string.match(lit, '^"(.*)"$')
   if text then
-    if string.find(text, '\\', 1, true) then
-      -- The only escapes that can stand in a number's white space.
-      text = string.gsub(text, '\\[tnrf]', ' ')
-      text = string.gsub(text, '\\u0009', ' ')
-      text = string.gsub(text, '\\u000[aAbBcCdD]', ' ')
-      text = string.gsub(text, '\\u0020', ' ')
-    end
-    text = string.gsub(text, '\194\160', ' ') -- the other white space of JavaScript that is ever seen here
-    text = string.gsub(text, '\239\187\191', ' ')
+    -- Escapes of the characters that a number and the white space around it
+    -- are made of; with any other it is no number.
+    local codes, texts = spaces()
+    text = string.gsub(text, '\\[tnrf]', ' ')
+    text = string.gsub(text, '\\u(%x%x%x%x)', function(hex)
+      local code = tonumber(hex, 16)
+      if codes[code] then return ' ' end
+      return code < 128 and code > 32 and string.char(code) or '?'
+    end)
+    for _, space in ipairs(texts) do text = string.gsub(text, space, ' ') end
     text = string.match(text, '^%s*(.-)%s*$')
   else
     text = lit

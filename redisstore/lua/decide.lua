@@ -2,13 +2,15 @@
 -- is said at the op kinds. Needs prelude and count.
 --
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
--- ARGV  m, the number of rows; then 18 for each row:
+-- ARGV  m, the number of rows; then 23 for each row:
 --   1 id  2 kind  3 at in ms  4 at as a literal  5 message literal or ''
 --   6 model literal or ''  7 threshold  8 recovery literal or ''  9 n
 --   10 flags: h healthy, i immediate, u usage  11 SHA-1 of the definition that
 --   the following literals were read from: 12 usageCount 13 errorCount
---   14 refreshCount 15 lastUsed 16 lastErrorTime in ms or '' 17 isHealthy
---   18 lastRefreshTime in ms or ''
+--   14 refreshCount 15 lastUsed 16 lastErrorTime 17 isHealthy 18 lastRefreshTime
+--   19 the id that the op was given, where it was sent on from that
+--   20 a literal of lastErrorTime, and 21 what it is in ms, or '' for no time
+--   22, 23 the same of lastRefreshTime
 -- Results: for each row "<count>:<healthy 0|1>:<changed 0|1>", or ? ! >id as in
 -- usage.lua.
 local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErrorTime', 'isHealthy', 'lastRefreshTime',
@@ -22,7 +24,7 @@ local providers, order = {}, {}
 local function load(id)
   local p = providers[id]
   if p ~= nil then return p end
-  if redis.call('ZSCORE', KEYS[4], id) then
+  if redis.call('HEXISTS', KEYS[3], id) == 1 then
     local names = {}
     for i = 1, NF do names[i] = id .. ':' .. FIELDS[i] end
     local got = redis.call('HMGET', KEYS[2], unpack(names))
@@ -48,31 +50,20 @@ local function days(y, mo, d)
   return era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
 end
 
--- millis reads a time, or nil.
+-- millis reads a time in one of the two forms that are written here; ok is
+-- false for any other literal.
 local function millis(lit)
-  if not lit then return nil end
-  if string.find(lit, '^%-?%d+$') then
-    if #lit > 16 then return nil end
-    return tonumber(lit)
+  if string.find(lit, '^%d+$') and #lit <= 15 then return tonumber(lit), true end
+  local y, mo, d, h, mi, s, ms = string.match(lit, '^"(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d)Z"$')
+  if not y then return nil, lit == '' or lit == 'null' end
+  y, mo, d = tonumber(y), tonumber(mo), tonumber(d)
+  if mo < 1 or mo > 12 or d < 1 or d > 28 then
+    local len = ({31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31})[mo]
+    if mo == 2 and (y % 4 == 0 and y % 100 ~= 0 or y % 400 == 0) then len = 29 end
+    if not len or d < 1 or d > len then return nil, true end
   end
-  local y, mo, d, h, mi, s, frac, zone =
-    string.match(lit, '^"(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)(%.?%d*)([Z+-].*)"$')
-  if not y then return nil end
-  if frac == '.' or (frac ~= '' and string.sub(frac, 1, 1) ~= '.') then return nil end
-  local off = 0
-  if zone ~= 'Z' then
-    local sg, zh, zm = string.match(zone, '^([+-])(%d%d):(%d%d)$')
-    if not sg or tonumber(zh) > 23 or tonumber(zm) > 59 then return nil end
-    off = (tonumber(zh) * 60 + tonumber(zm)) * 60000
-    if sg == '-' then off = -off end
-  end
-  y, mo, d, h, mi, s = tonumber(y), tonumber(mo), tonumber(d), tonumber(h), tonumber(mi), tonumber(s)
-  if mo < 1 or mo > 12 or d < 1 or h > 23 or mi > 59 or s > 59 then return nil end
-  local len = ({31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31})[mo]
-  if mo == 2 and (y % 4 == 0 and y % 100 ~= 0 or y % 400 == 0) then len = 29 end
-  if d > len then return nil end
-  local ms = tonumber(string.sub(string.sub(frac, 2) .. '000', 1, 3))
-  return days(y, mo, d) * 86400000 + h * 3600000 + mi * 60000 + s * 1000 + ms - off
+  if tonumber(h) > 23 or tonumber(mi) > 59 or tonumber(s) > 59 then return nil, true end
+  return days(y, mo, d) * 86400000 + h * 3600000 + mi * 60000 + s * 1000 + ms, true
 end
 
 local function healthy(lit)
@@ -102,6 +93,15 @@ local function work(at, p)
     end
     if not fits then stale = true end
     return ARGV[at + seed[f]]
+  end
+  -- time is when a field says, or nil. A form that is not ours is taken from
+  -- the caller, who has read it.
+  local function time(f, given)
+    local lit = get(f)
+    if lit == ARGV[at + given] then return tonumber(ARGV[at + given + 1]) end
+    local ms, ok = millis(lit)
+    if not ok then stale = true end
+    return ms
   end
   local out = {}
   local function put(f, v) out[f] = v end
@@ -136,7 +136,7 @@ local function work(at, p)
     return threshold ~= '0' and string.sub(c, 1, 1) ~= '-' and (#c > #threshold or (#c == #threshold and c >= threshold))
   end
   local function fail(immediate)
-    local last = millis(get('lastErrorTime'))
+    local last = time('lastErrorTime', 19)
     if immediate then
       put('errorCount', threshold)
     elseif not last or now - last > 10000 then
@@ -174,7 +174,7 @@ local function work(at, p)
     if string.find(flags, 'u', 1, true) then put('usageCount', '0') end
     answer = count('usageCount')
   elseif op == 'needed' then
-    local last = millis(get('lastRefreshTime'))
+    local last = time('lastRefreshTime', 21)
     if not last or now - last >= 30000 then put('needsRefresh', 'true') else declined = true end
     answer = count('refreshCount')
   elseif op == 'started' then
@@ -215,24 +215,29 @@ end
 
 local results, at = {}, FIRST + 1
 for i = 1, m do
-  local p = load(ARGV[at])
+  local p, from = load(ARGV[at]), ARGV[at + 18]
+  if from ~= '' then
+    -- The old id must still lead to where the op was sent on to.
+    local to = redis.call('HEXISTS', KEYS[3], from) == 1 and from or alias(KEYS[3], from)
+    if not to then p = '!' elseif to ~= ARGV[at] then p = '>' .. escape(to) end
+  end
   if type(p) == 'string' then results[i] = p else results[i] = work(at, p) end
-  at = at + 18
+  at = at + 23
 end
 
-local body, b = {}, 0
+local all = {}
 for _, p in ipairs(order) do
   local set = {}
   for i = 1, NF do
     local f = FIELDS[i]
     if p.now[f] ~= p.was[f] then
-      local name, v = p.id .. ':' .. f, p.now[f]
-      set[#set + 1] = name
-      set[#set + 1] = v
-      body[b + 1] = netstring(name) .. netstring(v)
-      b = b + 1
+      set[#set + 1] = p.id .. ':' .. f
+      set[#set + 1] = p.now[f]
     end
   end
-  if #set > 0 then redis.call('HSET', KEYS[2], unpack(set)) end
+  if #set > 0 then
+    redis.call('HSET', KEYS[2], unpack(set))
+    all[#all + 1] = table.concat(set, '\0')
+  end
 end
-return finish(table.concat(results, ','), b > 0 and 'state' or '', table.concat(body))
+return finish(table.concat(results, ','), #all > 0 and 'state' or '', table.concat(all, '\0'))
