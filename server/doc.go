@@ -1,0 +1,12 @@
+// Package server is the REST service over a [poolkeeper.Store]: the paths below
+// /api/v1, the two health checks and the OpenAPI document. docs/api.md is its
+// reference for people, /openapi.json the one for programs, made from the same
+// table of routes that serves the requests.
+//
+// Documents pass through as bytes: what a client puts is what another one gets,
+// and nothing here decodes a document and encodes it again.
+//
+// Every request but those to /healthz, /readyz and /openapi.json needs the key.
+// Hosts that are not ours and pages of other origins are refused before that,
+// so that a browser cannot be made to reach a service on loopback.
+package server

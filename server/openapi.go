@@ -1,0 +1,147 @@
+package server
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+)
+
+const securityName = "key"
+
+// newAPI returns the description that routes are added to. What huma would
+// serve by itself, a page and schemas, is left out.
+func newAPI(mux *http.ServeMux, version string) huma.API {
+	return humago.New(mux, huma.Config{OpenAPI: &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title:       "Poolkeeper",
+			Version:     version,
+			Description: "The shared state of AI-API gateways: pools of provider accounts, their health and usage counters, their tokens, and the configuration.",
+		},
+		Components: &huma.Components{
+			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				securityName: {Type: "http", Scheme: "bearer", Description: "the API key of the service"},
+			},
+		},
+		Security: []map[string][]string{{securityName: {}}},
+	}})
+}
+
+// encodeOpenAPI writes the document. It is made of our own table, so a failure
+// is a fault of the program.
+func encodeOpenAPI(api huma.API) []byte {
+	b, err := json.Marshal(api.OpenAPI())
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// operation describes a route.
+func (rt *route) operation(schemas huma.Registry) *huma.Operation {
+	op := &huma.Operation{
+		OperationID: rt.id,
+		Method:      rt.method,
+		Path:        rt.path,
+		Summary:     rt.summary,
+		Tags:        []string{rt.tag},
+		Parameters:  rt.parameters(),
+		Responses:   rt.responses(schemas),
+	}
+	if rt.open {
+		op.Security = []map[string][]string{}
+	}
+	if rt.body != nil {
+		op.RequestBody = rt.body.describe(schemas)
+	}
+	return op
+}
+
+func (rt *route) parameters() []*huma.Param {
+	var out []*huma.Param
+	for _, p := range []struct{ name, about string }{
+		{"type", "the provider type: ~ for the empty one, ~~ for a leading ~, all else percent-encoded"},
+		{"id", "the id of the provider, which is its uuid, or begins with ~~ where it has none"},
+		{"name", "the name of the document"},
+	} {
+		if strings.Contains(rt.path, "{"+p.name+"}") {
+			out = append(out, &huma.Param{Name: p.name, In: "path", Required: true, Description: p.about, Schema: &huma.Schema{Type: huma.TypeString}})
+		}
+	}
+	for _, name := range rt.query {
+		out = append(out, &huma.Param{Name: name, In: "query", Description: queryAbout[name], Schema: &huma.Schema{Type: huma.TypeBoolean}})
+	}
+	if rt.conditional {
+		out = append(out,
+			header("If-Match", "write only what has this ETag, or * for what is there at all"),
+			header("If-None-Match", "* writes only what is not there yet"))
+	}
+	if rt.answer.tagged && rt.method == http.MethodGet {
+		out = append(out, header("If-None-Match", "answer 304 where the ETag is still one of these"))
+	}
+	return out
+}
+
+// queryAbout says what the parameters mean.
+var queryAbout = map[string]string{
+	"definition": "answer the stored bytes, without the runtime state laid over them",
+	"order":      "the body is the order, not the content",
+}
+
+func header(name, about string) *huma.Param {
+	return &huma.Param{Name: name, In: "header", Description: about, Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
+	status, about, sample := rt.answer.status, rt.answer.about, rt.answer.schema
+	if status == 0 {
+		status = http.StatusOK
+	}
+	if rt.answer.kind == writeAnswer {
+		sample = written{}
+		if about == "" {
+			about = "what became of the write"
+		}
+	}
+	ok := &huma.Response{Description: about, Content: content(schemas, typeJSON, sample)}
+	out := map[string]*huma.Response{
+		strconv.Itoa(status): ok,
+		"default":            {Description: "a problem", Content: content(schemas, "application/problem+json", problem{})},
+	}
+	if rt.answer.tagged {
+		ok.Headers = map[string]*huma.Param{"ETag": {Description: "identifies the content, runtime state excluded", Schema: &huma.Schema{Type: huma.TypeString}}}
+		if rt.method == http.MethodGet {
+			out["304"] = &huma.Response{Description: "the content is still what the ETag names"}
+		}
+	}
+	return out
+}
+
+func (rule *bodyRule) describe(schemas huma.Registry) *huma.RequestBody {
+	b := &huma.RequestBody{Required: !rule.optional, Description: rule.about}
+	switch {
+	case rule.kind == patchBody:
+		b.Content = content(schemas, typeMerge, nil)
+		b.Content[typePatch] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}}}
+		b.Content[typeJSON] = b.Content[typeMerge]
+	default:
+		b.Content = content(schemas, typeJSON, rule.schema)
+	}
+	return b
+}
+
+// content describes a body by a value of its Go type; nil is any JSON.
+func content(schemas huma.Registry, media string, sample any) map[string]*huma.MediaType {
+	schema := &huma.Schema{}
+	if sample != nil {
+		schema = schemas.Schema(reflect.TypeOf(sample), true, "")
+		schema.Nullable = false
+	}
+	return map[string]*huma.MediaType{media: {Schema: schema}}
+}

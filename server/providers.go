@@ -1,0 +1,119 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// A renameBody is the body of rename.
+type renameBody struct {
+	ID string `json:"id" doc:"the new id, which becomes the uuid of the definition"`
+}
+
+func (b *renameBody) set(name string, raw []byte) error {
+	if name == "id" {
+		return readString(raw, &b.ID)
+	}
+	return errUnknownField
+}
+
+func (s *Server) providerRoutes() []route {
+	const tag, one = "providers", base + "/pools/{type}/{id}"
+	return []route{
+		{method: http.MethodGet, path: one, id: "get-provider", summary: "Read a provider", tag: tag, query: []string{"definition"},
+			answer: answerRule{kind: jsonAnswer, about: "the definition with the runtime state laid over it", schema: anyObject{}, tagged: true}, handle: s.getProvider},
+		{method: http.MethodPut, path: one, id: "put-provider", summary: "Replace the definition of a provider, or add it", tag: tag,
+			conditional: true, body: &bodyRule{limit: poolkeeper.MaxDefinition, about: "the definition, kept to the byte; its uuid is the id", schema: anyObject{}},
+			answer: answerRule{tagged: true}, handle: s.putProvider},
+		{method: http.MethodPatch, path: one, id: "patch-provider", summary: "Change fields of a definition", tag: tag,
+			conditional: true, body: &bodyRule{kind: patchBody, limit: poolkeeper.MaxDefinition, about: "what to change; neither the uuid nor runtime state"}, handle: s.patchProvider},
+		{method: http.MethodDelete, path: one, id: "delete-provider", summary: "Remove a provider with its runtime state", tag: tag,
+			conditional: true, handle: s.deleteProvider},
+		{method: http.MethodPost, path: one + "/rename", id: "rename-provider", summary: "Give a provider a new id", tag: tag,
+			conditional: true, body: &bodyRule{kind: smallBody, limit: maxTiny, schema: renameBody{}}, handle: s.renameProvider},
+	}
+}
+
+func (s *Server) getProvider(x *exchange) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	p, err := s.store.Provider(x.r.Context(), ref)
+	if err != nil {
+		return err
+	}
+	b, err := shown(p, x.flag("definition"))
+	if err != nil {
+		return err
+	}
+	if p.Ref != ref { // asked for by the id that it had
+		x.Header()["Content-Location"] = []string{providerPath(p.Ref)}
+	}
+	return x.document(p.ETag(), b)
+}
+
+func (s *Server) putProvider(x *exchange) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	definition, id, err := unmark(x.body)
+	if err != nil {
+		return err
+	}
+	if id != "" && id != ref.ID {
+		return faulty([]fieldFault{fault(markField, "is not the id of the path")})
+	}
+	return x.change(ref, poolkeeper.ETag(definition), func(cond poolkeeper.If) (poolkeeper.Result, error) {
+		return s.store.PutProvider(x.r.Context(), ref, definition, cond)
+	})
+}
+
+func (s *Server) patchProvider(x *exchange) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	return x.change(ref, "", func(cond poolkeeper.If) (poolkeeper.Result, error) {
+		return s.store.PatchProvider(x.r.Context(), ref, x.dialect(), x.body, cond)
+	})
+}
+
+func (s *Server) deleteProvider(x *exchange) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	return x.change(ref, "", func(cond poolkeeper.If) (poolkeeper.Result, error) {
+		return s.store.DeleteProvider(x.r.Context(), ref, cond)
+	})
+}
+
+func (s *Server) renameProvider(x *exchange) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	var b renameBody
+	if err := x.decode(&b, "id"); err != nil {
+		return err
+	}
+	return x.change(ref, "", func(cond poolkeeper.If) (poolkeeper.Result, error) {
+		return s.store.RenameProvider(x.r.Context(), ref, b.ID, cond)
+	})
+}
+
+// change does one conditional write of a provider, and answers it.
+func (x *exchange) change(ref poolkeeper.Ref, tag string, do func(poolkeeper.If) (poolkeeper.Result, error)) error {
+	cond, err := x.condition()
+	if err != nil {
+		return err
+	}
+	res, err := do(cond)
+	if err != nil {
+		return err
+	}
+	return x.answer(http.StatusOK, res, news{id: ref.ID, tag: tag})
+}

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// The paths outside the base path.
+const (
+	pathHealthz = "/healthz"
+	pathReadyz  = "/readyz"
+	pathOpenAPI = "/openapi.json"
+
+	base = "/api/v1"
+)
+
+// A route is one operation: how it is served, and how it is described. There is
+// no other place where either is said.
+type route struct {
+	method, path string
+	id, summary  string // of the operation in the OpenAPI document
+	tag          string
+	open         bool     // needs no key
+	conditional  bool     // honours If-Match, and If-None-Match: *
+	query        []string // the names of its parameters, all of them true or false
+	body         *bodyRule
+	answer       answerRule
+	handle       func(*exchange) error
+}
+
+// addRoutes is the table of everything that the service answers.
+func (s *Server) addRoutes() {
+	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.serviceRoutes()} {
+		for i := range group {
+			s.add(&group[i])
+		}
+	}
+}
+
+// add serves a route and describes it, in one step.
+func (s *Server) add(rt *route) {
+	op := rt.operation(s.api.OpenAPI().Components.Schemas)
+	s.api.OpenAPI().AddOperation(op)
+	s.api.Adapter().Handle(op, func(ctx huma.Context) {
+		_, w := humago.Unwrap(ctx)
+		x := w.(*exchange) // serve is the only way into the mux
+		x.r, _ = humago.Unwrap(ctx)
+		x.route = rt
+		if err := x.run(); err != nil {
+			x.fail(err)
+		}
+	})
+	s.routes = append(s.routes, rt)
+}
+
+// run checks what all routes have in common, then calls the route.
+func (x *exchange) run() error {
+	if x.r.URL.RawQuery != "" {
+		if err := x.checkQuery(); err != nil {
+			return err
+		}
+	}
+	if !x.route.conditional && x.r.Method != http.MethodGet && x.r.Method != http.MethodHead {
+		for _, name := range []string{"If-Match", "If-None-Match"} {
+			if len(x.r.Header[name]) > 0 {
+				return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is not honoured here", name).WithHint("leave the header out")
+			}
+		}
+	}
+	if rule := x.route.body; rule != nil {
+		if err := x.readBody(rule); err != nil {
+			return err
+		}
+	}
+	return x.route.handle(x)
+}
+
+// pathValue returns a type or id that stands in the path.
+func (x *exchange) pathValue(name string) (string, error) {
+	v := x.r.PathValue(name)
+	if v == slashMark {
+		return "/", nil
+	}
+	return poolkeeper.UnescapeSegment(v)
+}
+
+// typ returns the provider type that the path names.
+func (x *exchange) typ() (string, error) { return x.pathValue("type") }
+
+// ref returns the provider that the path names.
+func (x *exchange) ref() (poolkeeper.Ref, error) {
+	typ, err := x.pathValue("type")
+	if err != nil {
+		return poolkeeper.Ref{}, err
+	}
+	id, err := x.pathValue("id")
+	if err != nil {
+		return poolkeeper.Ref{}, err
+	}
+	return poolkeeper.Ref{Type: typ, ID: id}, nil
+}
+
+// providerPath is where a provider is to be found.
+func providerPath(r poolkeeper.Ref) string {
+	return base + "/pools/" + poolkeeper.EscapeSegment(r.Type) + "/" + poolkeeper.EscapeSegment(r.ID)
+}

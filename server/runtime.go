@@ -1,0 +1,197 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// The bodies of what traffic does to a provider. All fields are optional but
+// where a handler says otherwise.
+type (
+	usageBody struct {
+		N int64 `json:"n,omitempty" minimum:"1" maximum:"1000000000000" doc:"how many; 1 where it is left out"`
+	}
+	errorBody struct {
+		Message       string    `json:"message,omitempty" doc:"what went wrong; kept as lastErrorMessage"`
+		MarkUnhealthy bool      `json:"markUnhealthy,omitempty" doc:"make the provider unhealthy at once"`
+		RecoverAt     time.Time `json:"recoverAt,omitzero" doc:"make it unhealthy until then"`
+	}
+	successBody struct {
+		N     int64  `json:"n,omitempty" minimum:"0" maximum:"1000000000000" doc:"how many uses to count; 0 where it is left out"`
+		Model string `json:"model,omitempty" doc:"the model of a health check; the success is one where this is given"`
+	}
+	healthBody struct {
+		Healthy bool   `json:"healthy" doc:"the outcome of the check"`
+		Model   string `json:"model,omitempty" doc:"the model that it was made with"`
+		Message string `json:"message,omitempty" doc:"what failed"`
+	}
+	refreshBody struct {
+		Phase   string `json:"phase" enum:"needed,started,done,failed" doc:"the step that the refresh has come to"`
+		Message string `json:"message,omitempty" doc:"what failed"`
+	}
+	resetBody struct {
+		Usage bool `json:"usage,omitempty" doc:"set usageCount to 0 as well"`
+	}
+)
+
+func (b *usageBody) set(name string, raw []byte) error {
+	if name == "n" {
+		return readInt(raw, &b.N, 1, poolkeeper.MaxUsage)
+	}
+	return errUnknownField
+}
+
+func (b *errorBody) set(name string, raw []byte) error {
+	switch name {
+	case "message":
+		return readString(raw, &b.Message)
+	case "markUnhealthy":
+		return readBool(raw, &b.MarkUnhealthy)
+	case "recoverAt":
+		return readTime(raw, &b.RecoverAt)
+	}
+	return errUnknownField
+}
+
+func (b *successBody) set(name string, raw []byte) error {
+	switch name {
+	case "n":
+		return readInt(raw, &b.N, 0, poolkeeper.MaxUsage)
+	case "model":
+		return readString(raw, &b.Model)
+	}
+	return errUnknownField
+}
+
+func (b *healthBody) set(name string, raw []byte) error {
+	switch name {
+	case "healthy":
+		return readBool(raw, &b.Healthy)
+	case "model":
+		return readString(raw, &b.Model)
+	case "message":
+		return readString(raw, &b.Message)
+	}
+	return errUnknownField
+}
+
+func (b *refreshBody) set(name string, raw []byte) error {
+	switch name {
+	case "phase":
+		return readString(raw, &b.Phase)
+	case "message":
+		return readString(raw, &b.Message)
+	}
+	return errUnknownField
+}
+
+func (b *resetBody) set(name string, raw []byte) error {
+	if name == "usage" {
+		return readBool(raw, &b.Usage)
+	}
+	return errUnknownField
+}
+
+func (s *Server) runtimeRoutes() []route {
+	const tag, one = "traffic", base + "/pools/{type}/{id}"
+	post := func(action, summary string, body bodyRule, handle func(*exchange) error) route {
+		body.kind = smallBody
+		return route{method: http.MethodPost, path: one + "/" + action, id: "provider-" + action, summary: summary, tag: tag, body: &body, handle: handle}
+	}
+	return []route{
+		post("usage", "Count uses of a provider", bodyRule{limit: maxTiny, optional: true, schema: usageBody{}}, s.usage),
+		post("error", "Count an error of a provider", bodyRule{limit: maxCommand, optional: true, schema: errorBody{}}, s.failure),
+		post("success", "Make a provider healthy, as it answered", bodyRule{limit: maxCommand, optional: true, schema: successBody{}}, s.success),
+		post("health", "Record a health check", bodyRule{limit: 2 * maxCommand, schema: healthBody{}}, s.health),
+		post("refresh-state", "Move the state of a credential refresh", bodyRule{limit: maxCommand, schema: refreshBody{}}, s.refresh),
+		post("reset", "Make a provider healthy with no errors", bodyRule{limit: maxTiny, optional: true, schema: resetBody{}}, s.reset),
+	}
+}
+
+// usage is the path that every request of a gateway takes.
+func (s *Server) usage(x *exchange) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	n := int64(1)
+	if len(x.body) > 0 {
+		b := usageBody{N: 1}
+		if err := x.decode(&b); err != nil {
+			return err
+		}
+		n = b.N
+	}
+	res, err := s.store.Usage(x.r.Context(), ref, n)
+	if err != nil {
+		return err
+	}
+	return x.answer(http.StatusOK, res, news{id: ref.ID, count: true, counter: poolkeeper.UsageCount})
+}
+
+func (s *Server) failure(x *exchange) error {
+	var b errorBody
+	return x.decide(&b, poolkeeper.ErrorCount, func(ref poolkeeper.Ref) (poolkeeper.Result, error) {
+		return s.store.Error(x.r.Context(), ref, poolkeeper.Failure{Message: b.Message, Unhealthy: b.MarkUnhealthy, RecoverAt: b.RecoverAt})
+	})
+}
+
+func (s *Server) success(x *exchange) error {
+	var b successBody
+	return x.decide(&b, poolkeeper.UsageCount, func(ref poolkeeper.Ref) (poolkeeper.Result, error) {
+		return s.store.Success(x.r.Context(), ref, b.N, b.Model)
+	})
+}
+
+func (s *Server) health(x *exchange) error {
+	var b healthBody
+	return x.decide(&b, poolkeeper.ErrorCount, func(ref poolkeeper.Ref) (poolkeeper.Result, error) {
+		return s.store.Health(x.r.Context(), ref, poolkeeper.Check{Healthy: b.Healthy, Model: b.Model, Message: b.Message})
+	}, "healthy")
+}
+
+func (s *Server) refresh(x *exchange) error {
+	var b refreshBody
+	if err := x.decode(&b, "phase"); err != nil {
+		return err
+	}
+	phase, counter := poolkeeper.RefreshPhase(b.Phase), poolkeeper.ErrorCount
+	switch phase {
+	case poolkeeper.RefreshNeeded, poolkeeper.RefreshStarted:
+		counter = poolkeeper.RefreshCount
+	case poolkeeper.RefreshDone, poolkeeper.RefreshFailed:
+	default:
+		return faulty([]fieldFault{fault("phase", "is none of needed, started, done, failed")})
+	}
+	return x.decide(nil, counter, func(ref poolkeeper.Ref) (poolkeeper.Result, error) {
+		return s.store.Refresh(x.r.Context(), ref, phase, b.Message)
+	})
+}
+
+func (s *Server) reset(x *exchange) error {
+	var b resetBody
+	return x.decide(&b, poolkeeper.UsageCount, func(ref poolkeeper.Ref) (poolkeeper.Result, error) {
+		return s.store.Reset(x.r.Context(), ref, b.Usage)
+	})
+}
+
+// decide reads the body of a decision about the health of a provider, unless
+// that was done, makes it, and answers with the counter that it changed.
+func (x *exchange) decide(c command, counter poolkeeper.Field, do func(poolkeeper.Ref) (poolkeeper.Result, error), required ...string) error {
+	ref, err := x.ref()
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		if err := x.decode(c, required...); err != nil {
+			return err
+		}
+	}
+	res, err := do(ref)
+	if err != nil {
+		return err
+	}
+	return x.answer(http.StatusOK, res, news{id: ref.ID, count: true, counter: counter, health: true})
+}

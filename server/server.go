@@ -1,0 +1,138 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// MinKey is the fewest characters that the key may have.
+const MinKey = 16
+
+// Options of a Server.
+type Options struct {
+	// Key is what a client shows as "Authorization: Bearer KEY". It is required
+	// and has at least [MinKey] characters; without one nobody is let in, and
+	// Serve refuses to start.
+	Key string
+	// Addr is the address that the service is reached at, host:port. Its host
+	// may stand in a Host header.
+	Addr string
+	// AllowedHosts are further names or addresses that may stand in a Host
+	// header, without a port: what the service is called behind a proxy.
+	AllowedHosts []string
+	// Logger gets one line for each request, at debug level, or at info where
+	// the answer is 500 or above, and what went wrong inside. Nil logs nothing.
+	Logger *slog.Logger
+	// Version is what status and the OpenAPI document show.
+	Version string
+	// ShutdownGrace is how long Serve waits for the requests under way once it
+	// is told to stop; 10 s where it is 0.
+	ShutdownGrace time.Duration
+}
+
+// A Server answers the REST API of one Store. It may be used from any number of
+// goroutines.
+type Server struct {
+	store   *poolkeeper.Store
+	log     *slog.Logger
+	grace   time.Duration
+	version string
+	started time.Time
+
+	hasKey  bool
+	keyHash [sha256.Size]byte
+	hosts   map[string]bool
+
+	mux     *http.ServeMux
+	api     huma.API
+	routes  []*route
+	openAPI []byte // the document, encoded once
+}
+
+// New returns a Server over a store, which stays the caller's to close.
+func New(st *poolkeeper.Store, opts *Options) *Server {
+	if opts == nil {
+		opts = &Options{}
+	}
+	s := &Server{
+		store:   st,
+		log:     opts.Logger,
+		grace:   opts.ShutdownGrace,
+		version: opts.Version,
+		started: time.Now(),
+		hasKey:  len(opts.Key) >= MinKey,
+		keyHash: sha256.Sum256([]byte(opts.Key)),
+		hosts:   allowedHosts(opts),
+		mux:     http.NewServeMux(),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.grace == 0 {
+		s.grace = 10 * time.Second
+	}
+	s.api = newAPI(s.mux, s.version)
+	s.addRoutes()
+	s.openAPI = encodeOpenAPI(s.api)
+	return s
+}
+
+// Handler returns the whole service as a handler.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// Limits of a connection. A header holds a path of at most a type and an id,
+// percent-encoded, and the key.
+const (
+	maxHeader         = 32 << 10
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = time.Minute
+	writeTimeout      = 2 * time.Minute
+	idleTimeout       = 2 * time.Minute
+)
+
+// Serve answers on a listener, which it closes, until ctx ends. Then it stops
+// accepting, answers the requests that were accepted, and returns nil;
+// [context.DeadlineExceeded] where some were still not answered after the
+// grace.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	if !s.hasKey {
+		ln.Close()
+		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the service has no API key of at least %d characters", MinKey).
+			WithHint("set POOLKEEPER_API_KEY")
+	}
+	hs := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// A request that was accepted is not cut off by the signal to stop.
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- hs.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
+	defer cancel()
+	err := hs.Shutdown(bound)
+	if err != nil {
+		err = errors.Join(err, hs.Close())
+	}
+	<-failed
+	return err
+}
