@@ -28,9 +28,6 @@ const (
 	goleak    = "go.uber.org/goleak"
 	huma      = "github.com/danielgtaylor/huma/v2"
 	flock     = "github.com/gofrs/flock"
-	koanf     = "github.com/knadh/koanf/v2"
-	koanfMap  = "github.com/knadh/koanf/providers/confmap"
-	koanfObj  = "github.com/knadh/koanf/providers/structs"
 	porcupine = "github.com/anishathalye/porcupine"
 	rapid     = "pgregory.net/rapid"
 	renameio  = "github.com/google/renameio/v2"
@@ -60,19 +57,20 @@ var table = map[string]rule{
 
 	// The factory: the only package that names all backends.
 	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "transfer", "internal/settings"}},
-	"internal/settings": {own: []string{".", "internal/rawjson"}, others: []string{koanf, koanfMap, koanfObj}},
+	"internal/settings": {own: []string{".", "internal/rawjson"}},
 
 	// What people and programs call.
 	"transfer": {own: []string{".", "internal/rawjson"}, others: []string{renameio}},
 	"server":   {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
 	"client":   {own: []string{".", "internal/rawjson"}, later: true},
 	"cmd/poolkeeper": {
-		own:    []string{".", "open", "transfer", "server", "internal/rawjson", "internal/settings"},
+		own:    []string{".", "open", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
 		others: []string{cobra},
 	},
 
 	// Test harnesses and tools. Nothing that is shipped imports them.
-	"storetest":            {own: []string{".", "internal/rawjson"}, others: []string{porcupine, rapid, gocmp}},
+	"internal/bench":       {own: []string{"."}, others: []string{rueidis}},
+	"storetest":            {own: []string{".", "internal/rawjson", "memstore"}, others: []string{porcupine, rapid, gocmp}},
 	"storetest/mutants":    {},
 	"internal/redistest":   {others: []string{rueidis, goleak}},
 	"internal/tools/skips": {},

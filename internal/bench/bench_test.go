@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/memstore"
+)
+
+func TestUsageInMemory(t *testing.T) {
+	st := poolkeeper.New(memstore.New(nil), nil)
+	defer st.Close()
+	if err := Fill(t.Context(), st, 10); err != nil {
+		t.Fatal(err)
+	}
+	for _, providers := range []int{10, 1} {
+		row, err := Usage(t.Context(), st, 8, providers, 50*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.PerSecond < 100 || row.P50 <= 0 || row.P99 < row.P50 || row.Callers != 8 {
+			t.Errorf("got %+v", row)
+		}
+	}
+	st.Close()
+	if _, err := Usage(t.Context(), st, 1, 1, time.Millisecond); err == nil {
+		t.Error("a closed store was measured")
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	var h, half histogram
+	var all []time.Duration
+	for i := range 20000 {
+		d := time.Duration(r.ExpFloat64() * 1e6)
+		all = append(all, d)
+		if i%2 == 0 {
+			h.add(d)
+		} else {
+			half.add(d)
+		}
+	}
+	h.merge(&half)
+	slices.Sort(all)
+	for _, q := range []float64{0, 0.01, 0.5, 0.99, 0.999} {
+		got, want := h.quantile(q), all[int(q*float64(len(all)))]
+		if diff := (got - want).Abs(); diff > want/20+1 {
+			t.Errorf("quantile %v: got %v, want %v", q, got, want)
+		}
+	}
+	for _, d := range []time.Duration{-1, 0, 1, 31, 32, 33, 63, 64, 65, 1 << 20, 1<<40 - 1, 1 << 41, 1<<63 - 1} {
+		i := bucketOf(d)
+		if i < 0 || i >= buckets {
+			t.Fatalf("%d lands in bucket %d", d, i)
+		}
+		if m := middleOf(i); d >= 0 && d < 1<<40 && (m-d).Abs() > d/32+1 {
+			t.Errorf("%d lands in a bucket around %d", d, m)
+		}
+	}
+	if (&histogram{}).quantile(0.5) != 0 {
+		t.Error("an empty histogram has a median")
+	}
+}
+
+func TestParseRedisBenchmark(t *testing.T) {
+	// As redis-benchmark prints it; the command holds quotes and commas.
+	out := `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"
+"EVALSHA abc 2 k "2026"","48123.20","1.100","0.300","1.050","2.000","2.500","7.000"
+`
+	var r Row
+	if err := r.parse([]byte(out)); err != nil {
+		t.Fatal(err)
+	}
+	if r.PerSecond != 48123.2 || r.P50 != Micros(1050*time.Microsecond) || r.P99 != Micros(2500*time.Microsecond) {
+		t.Errorf("got %+v", r)
+	}
+	b, err := json.Marshal(r.P50)
+	if err != nil || string(b) != "1050.0" {
+		t.Errorf("got %s %v", b, err)
+	}
+	for _, bad := range []string{"", "x", `"a","1","2"`, `"a","b","c","d","e","f","g","h"`} {
+		if err := r.parse([]byte(bad)); err == nil {
+			t.Errorf("%q was parsed", bad)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+// Package settings resolves what Poolkeeper is told from outside, once, into
+// one plain struct: flag before environment before config.json of the directory
+// before default. Every value keeps the source that it came from.
+//
+// An empty environment variable or flag, and an empty string or null in
+// config.json, count as not given. A value that cannot be parsed is an error
+// that names where it stands and the rule, never the value.
+package settings
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// The backends that can be chosen.
+const (
+	BackendAuto   = "auto"
+	BackendRedis  = "redis"
+	BackendMemory = "memory"
+)
+
+// Settings are the resolved settings.
+type Settings struct {
+	// Backend is BackendRedis or BackendMemory: auto is resolved.
+	Backend   string
+	ConfigDir string
+	StateDir  string
+	// Addr is where the service listens, as host:port.
+	Addr      string
+	APIKey    Secret
+	LogLevel  slog.Level
+	LogFormat string // "text", "json"; empty: text on a terminal, else json
+	Redis     Redis
+
+	entries []Entry
+	fault   error
+}
+
+// Redis is how to reach Redis. Of the ways to say so the resolved one is in
+// URL, with the credentials that belong to it beside it.
+type Redis struct {
+	Enabled bool
+	URL     Secret
+	// Username and Password are for a URL without credentials of its own.
+	Username       string
+	Password       Secret
+	KeyPrefix      string
+	ConnectTimeout time.Duration
+	CommandTimeout time.Duration
+}
+
+// An Entry is one setting for people: its value, redacted, and its source.
+type Entry struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+// Entries lists every setting in a fixed order, without secrets.
+func (s *Settings) Entries() []Entry { return append([]Entry(nil), s.entries...) }
+
+// Check reports what is wrong with config.json of the directory, where a
+// setting that decides which store is used would have been read from it. What
+// opens a store calls it first; what only reads the directory need not.
+func (s *Settings) Check() error {
+	if s.fault == nil {
+		return nil
+	}
+	return poolkeeper.Errorf(poolkeeper.ErrInvalid, "settings cannot be read from the directory: %v", s.fault).
+		WithHint("mend the file, or give both --redis-url and --key-prefix, which come before it")
+}

@@ -1,0 +1,177 @@
+package settings
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A row is one setting: what it is called in each source, and its rule.
+type row struct {
+	name string
+	flag string // empty: there is no flag
+	env  string // empty: there is no variable
+	// file says that env with _FILE behind it names a file with the value.
+	file bool
+	// section and key are its place in config.json; empty: it has none.
+	section, key string
+	def          string
+	// show prints a value that is a secret, or holds one.
+	show func(string) string
+	// set parses the value. Its error is the rule, without the value.
+	set func(d *draft, value string) error
+}
+
+// A draft is what the rows fill in before the parts are put together.
+type draft struct {
+	Settings
+	backend, host, redisURL string
+	port, db                int
+}
+
+func hidden(string) string { return Redacted }
+
+var (
+	errHost    = errors.New("must be a host name or an IP address without a port")
+	errPrefix  = errors.New("must be 1 to 64 characters of A-Z a-z 0-9 _ . : -")
+	errBackend = errors.New("must be auto, redis or memory")
+	errBool    = errors.New("must be true or false")
+	errAddr    = errors.New("must be host:port, as in 127.0.0.1:8787")
+	errURL     = errors.New("must be a URL that begins with redis://, rediss:// or unix://; special characters in its password are percent-encoded")
+	errLevel   = errors.New("must be debug, info, warn or error")
+	errFormat  = errors.New("must be text or json")
+	errMillis  = errors.New("must be a whole number of milliseconds, 1 to 3600000")
+	errKey     = errors.New("must be at least 16 characters without white space")
+
+	prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
+)
+
+// table has every setting, in the order in which status shows them.
+var table = []row{
+	{name: "backend", flag: "backend", def: BackendAuto, set: func(d *draft, v string) error {
+		d.backend = v
+		if !slices.Contains([]string{BackendAuto, BackendRedis, BackendMemory}, v) {
+			return errBackend
+		}
+		return nil
+	}},
+	{name: "configDir", flag: "config-dir", env: "POOLKEEPER_CONFIG_DIR", def: "./configs", set: func(d *draft, v string) error {
+		d.ConfigDir = v
+		return nil
+	}},
+	{name: "stateDir", env: "POOLKEEPER_STATE_DIR", section: "poolkeeper", key: "stateDir", set: func(d *draft, v string) error {
+		d.StateDir = v
+		return nil
+	}},
+	{name: "addr", flag: "addr", env: "POOLKEEPER_ADDR", section: "poolkeeper", key: "addr", def: "127.0.0.1:8787", set: func(d *draft, v string) error {
+		d.Addr = v
+		_, port, err := net.SplitHostPort(v)
+		if err != nil {
+			return errAddr
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			return errAddr
+		}
+		return nil
+	}},
+	{name: "apiKey", env: "POOLKEEPER_API_KEY", file: true, section: "poolkeeper", key: "apiKey", show: hidden, set: func(d *draft, v string) error {
+		d.APIKey = NewSecret(v)
+		if len(v) < 16 || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return errKey
+		}
+		return nil
+	}},
+	{name: "logLevel", flag: "log-level", env: "POOLKEEPER_LOG_LEVEL", section: "poolkeeper", key: "logLevel", def: "info", set: func(d *draft, v string) error {
+		levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+		level, ok := levels[strings.ToLower(v)]
+		d.LogLevel = level
+		if !ok {
+			return errLevel
+		}
+		return nil
+	}},
+	{name: "logFormat", env: "POOLKEEPER_LOG_FORMAT", section: "poolkeeper", key: "logFormat", set: func(d *draft, v string) error {
+		d.LogFormat = v
+		if v != "text" && v != "json" {
+			return errFormat
+		}
+		return nil
+	}},
+	{name: "redis.enabled", env: "REDIS_ENABLED", section: "redis", key: "enabled", def: "false", set: func(d *draft, v string) error {
+		switch strings.ToLower(v) {
+		case "true", "1", "yes", "on":
+			d.Redis.Enabled = true
+		case "false", "0", "no", "off":
+			d.Redis.Enabled = false
+		default:
+			return errBool
+		}
+		return nil
+	}},
+	{name: "redis.url", flag: "redis-url", env: "REDIS_URL", file: true, section: "redis", key: "url", show: RedactURL, set: func(d *draft, v string) error {
+		d.redisURL = v
+		// Several hosts may stand in it, so it is redisstore that parses it.
+		scheme, rest, _ := strings.Cut(v, "://")
+		if rest == "" || !slices.Contains([]string{"redis", "rediss", "unix"}, scheme) || strings.ContainsFunc(v, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return errURL
+		}
+		return nil
+	}},
+	{name: "redis.host", env: "REDIS_HOST", section: "redis", key: "host", def: "localhost", set: func(d *draft, v string) error {
+		d.host = strings.TrimSuffix(strings.TrimPrefix(v, "["), "]")
+		if strings.ContainsAny(d.host, "/@?# ") || strings.Contains(d.host, ":") && net.ParseIP(d.host) == nil {
+			return errHost
+		}
+		return nil
+	}},
+	{name: "redis.port", env: "REDIS_PORT", section: "redis", key: "port", def: "6379", set: func(d *draft, v string) error {
+		return number(&d.port, v, 1, 65535)
+	}},
+	{name: "redis.username", env: "REDIS_USERNAME", section: "redis", key: "username", set: func(d *draft, v string) error {
+		d.Redis.Username = v
+		return nil
+	}},
+	{name: "redis.password", env: "REDIS_PASSWORD", file: true, section: "redis", key: "password", show: hidden, set: func(d *draft, v string) error {
+		d.Redis.Password = NewSecret(v)
+		return nil
+	}},
+	{name: "redis.db", env: "REDIS_DB", section: "redis", key: "db", def: "0", set: func(d *draft, v string) error {
+		return number(&d.db, v, 0, 1<<20)
+	}},
+	{name: "redis.keyPrefix", flag: "key-prefix", env: "REDIS_KEY_PREFIX", section: "redis", key: "keyPrefix", def: "aiclient:", set: func(d *draft, v string) error {
+		d.Redis.KeyPrefix = v
+		if !prefixForm.MatchString(v) {
+			return errPrefix
+		}
+		return nil
+	}},
+	{name: "redis.connectTimeout", env: "REDIS_CONNECT_TIMEOUT", section: "redis", key: "connectTimeout", def: "5000", set: func(d *draft, v string) error {
+		return millis(&d.Redis.ConnectTimeout, v)
+	}},
+	{name: "redis.commandTimeout", env: "REDIS_COMMAND_TIMEOUT", section: "redis", key: "commandTimeout", def: "1000", set: func(d *draft, v string) error {
+		return millis(&d.Redis.CommandTimeout, v)
+	}},
+}
+
+func number(to *int, v string, from, until int) error {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < from || n > until {
+		return errors.New("must be a whole number, " + strconv.Itoa(from) + " to " + strconv.Itoa(until))
+	}
+	*to = n
+	return nil
+}
+
+func millis(to *time.Duration, v string) error {
+	var n int
+	if number(&n, v, 1, 3_600_000) != nil {
+		return errMillis
+	}
+	*to = time.Duration(n) * time.Millisecond
+	return nil
+}

@@ -1,0 +1,70 @@
+// Package open makes a Store of settings. It is the only package that names
+// all backends.
+package open
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/memstore"
+	"github.com/poolkeeper/poolkeeper/redisstore"
+)
+
+// Options of Store. A nil *Options means all defaults.
+type Options struct {
+	// Logger gets what no caller can be told. It may be nil.
+	Logger *slog.Logger
+	// Now is the clock; time.Now where nil.
+	Now func() time.Time
+}
+
+// Store opens the store that the settings name. One in memory is not
+// initialised: whoever opens it restores into it what it is to hold. The
+// context covers the opening only.
+//
+// Errors: what [settings.Settings.Check] reports; poolkeeper.ErrUnavailable
+// where Redis cannot be reached. A store that is not initialised, or foreign,
+// opens; its ops say so.
+func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeeper.Store, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	var b poolkeeper.Backend
+	var err error
+	switch s.Backend {
+	case settings.BackendMemory:
+		b = memstore.New(&memstore.Options{Now: opts.Now})
+	case settings.BackendRedis:
+		b, err = openRedis(ctx, &s.Redis, opts)
+	default:
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown backend %q", s.Backend).WithHint("it is %s or %s", settings.BackendRedis, settings.BackendMemory)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return poolkeeper.New(b, &poolkeeper.Options{Now: opts.Now}), nil
+}
+
+// openRedis keeps a nil *redisstore.Store from becoming a Backend that is not
+// nil.
+func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (poolkeeper.Backend, error) {
+	b, err := redisstore.Open(ctx, r.URL.Reveal(), &redisstore.Options{
+		Prefix:         r.KeyPrefix,
+		Username:       r.Username,
+		Password:       r.Password.Reveal(),
+		ConnectTimeout: r.ConnectTimeout,
+		CommandTimeout: r.CommandTimeout,
+		Logger:         opts.Logger,
+		Now:            opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
