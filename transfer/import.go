@@ -1,0 +1,201 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// ImportOptions of [Import]. A nil *ImportOptions means all defaults.
+type ImportOptions struct {
+	// Force lets the directory win where the store would otherwise keep what it
+	// has: runtime state, tokens and sessions.
+	Force bool
+	// DryRun reports what would be done, and does nothing.
+	DryRun bool
+	// Progress, where not nil, is called with how much is done of how much.
+	Progress func(done, total int)
+	// Now is the clock; time.Now where nil.
+	Now func() time.Time
+}
+
+// Import brings a directory into a store. An uninitialised store becomes what
+// the directory is, with its last step. In any other, tokens, files and
+// documents are changed first, then each pool as a whole, then the
+// configuration; nothing is removed, and what is only in the store stays.
+//
+// Without Force, counters do not go back: a usageCount that is greater in the
+// directory is added up to, all other runtime state stays. A stored token is
+// replaced only by one that expires later; sessions are added. Definitions,
+// documents, files, config and password are those of the directory. Each thing
+// that was kept is listed. A second import of the same directory changes
+// nothing.
+//
+// At the end the store is compared with the directory;
+// [poolkeeper.ErrDiffers] says that somebody changed it meanwhile. After an
+// error, an import is simply run again.
+func Import(ctx context.Context, st *poolkeeper.Store, dir string, opts *ImportOptions) (*ImportResult, error) {
+	if opts == nil {
+		opts = &ImportOptions{}
+	}
+	now := clock(opts.Now)
+	snap, report, err := ReadDir(ctx, dir, &ReadOptions{Now: func() time.Time { return time.UnixMilli(now) }})
+	if err != nil {
+		return nil, err
+	}
+	im := &importer{ctx: ctx, st: st, opts: opts, now: now, dir: snap, prefixes: prefixesOf(dir)}
+	im.result = &ImportResult{Report: report, DryRun: opts.DryRun, Providers: report.Providers, Tokens: report.Tokens, Config: report.Config}
+	im.store, err = st.Snapshot(ctx)
+	switch {
+	case errors.Is(err, poolkeeper.ErrUninitialized):
+		err = im.restore()
+	case err == nil:
+		err = im.update()
+	}
+	if err == nil && !opts.DryRun {
+		err = im.verify()
+	}
+	return im.result, poolkeeper.Annotate(err, "import", show(dir))
+}
+
+// An importer is one import under way.
+type importer struct {
+	ctx      context.Context
+	st       *poolkeeper.Store
+	opts     *ImportOptions
+	now      int64
+	dir      *poolkeeper.Snapshot
+	store    *poolkeeper.Snapshot
+	prefixes prefixes
+	result   *ImportResult
+	kept     map[poolkeeper.Key]bool // what may differ at the end
+	claimed  map[poolkeeper.Ref]bool // refs whose stored token is spoken for
+
+	done, total int
+}
+
+func (im *importer) progress(n int) {
+	im.done += n
+	if im.opts.Progress != nil {
+		im.opts.Progress(min(im.done, im.total), im.total)
+	}
+}
+
+// restore fills an uninitialised store.
+func (im *importer) restore() error {
+	im.result.Restored = true
+	for _, t := range im.dir.Types {
+		im.added(poolkeeper.PoolKey(t), "", "")
+		for i := range im.dir.Pools[t].Providers {
+			im.added(poolkeeper.ProviderKey(im.dir.Pools[t].Providers[i].Ref), "", "")
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(im.dir.Values), poolkeeper.CompareKeys) {
+		im.added(k, "", "")
+	}
+	im.total = len(im.result.Added)
+	if im.opts.DryRun {
+		return nil
+	}
+	im.dir.Meta["migratedAt"] = time.UnixMilli(im.now).UTC().Format("2006-01-02T15:04:05.000Z")
+	im.dir.Meta["migratedFrom"] = "directory"
+	im.progress(0)
+	if err := im.st.Restore(im.ctx, im.dir); err != nil {
+		return err
+	}
+	im.progress(im.total)
+	return nil
+}
+
+// update brings the directory into an initialised store.
+func (im *importer) update() error {
+	im.kept, im.claimed = map[poolkeeper.Key]bool{}, map[poolkeeper.Ref]bool{}
+	var values valuePlan
+	im.planTokens(&values)
+	im.planValues(&values)
+	var pools []*poolPlan
+	if err := im.findAliases(); err != nil {
+		return err
+	}
+	for _, t := range im.dir.Types {
+		p := im.planPool(im.dir.Pools[t], im.store.Pools[t])
+		im.total += p.ops()
+		pools = append(pools, p)
+	}
+	order := im.planTypes()
+	im.total += len(values.moves) + len(values.moveRefs) + len(values.data) + len(values.refs) + len(values.last) + len(order)
+	if im.opts.DryRun {
+		for _, p := range pools {
+			im.merge(p)
+		}
+		return nil
+	}
+	for _, ops := range [][]poolkeeper.Op{values.moves, values.moveRefs, values.data, values.refs} {
+		if err := im.apply(ops); err != nil {
+			return err
+		}
+	}
+	for _, p := range pools {
+		if err := im.applyPool(p); err != nil {
+			return err
+		}
+	}
+	for _, ops := range [][]poolkeeper.Op{order, values.last} {
+		if err := im.apply(ops); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply applies ops, some at a time.
+func (im *importer) apply(ops []poolkeeper.Op) error {
+	const mostOps, mostBytes = 500, 4 << 20
+	for len(ops) > 0 {
+		n, size := 0, 0
+		for n < len(ops) && n < mostOps && (n == 0 || size+len(ops[n].Data) <= mostBytes) {
+			size += len(ops[n].Data)
+			n++
+		}
+		for i, r := range im.st.Apply(im.ctx, ops[:n]...) {
+			if r.Err != nil {
+				return im.failed(&ops[i], r.Err)
+			}
+		}
+		im.progress(n)
+		ops = ops[n:]
+	}
+	return nil
+}
+
+func (im *importer) failed(op *poolkeeper.Op, err error) error {
+	err = poolkeeper.Annotate(err, "import", op.Subject())
+	var e *poolkeeper.Error
+	if errors.As(err, &e) && e.Hint == "" {
+		return e.WithHint("run the import again, it goes on where it stopped")
+	}
+	return err
+}
+
+// verify compares the store with the directory, save for what was kept and
+// what is only in the store.
+func (im *importer) verify() error {
+	got, err := im.st.Snapshot(im.ctx)
+	if err != nil {
+		return err
+	}
+	c, err := compare(im.dir, got, im.prefixes, im.now, true)
+	if err != nil {
+		return err
+	}
+	c.Differences = slices.DeleteFunc(c.Differences, func(d Difference) bool { return d.Kind == Extra || im.kept[d.key] })
+	if err := c.Err(); err != nil {
+		return poolkeeper.Errorf(poolkeeper.ErrDiffers, "verified after the import: %v", err).
+			WithHint("somebody may have changed the store meanwhile: run the import again")
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package transfer
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// A layout is what a directory holds that is made of a snapshot: the pools, and
+// the bytes of every other file.
+type layout struct {
+	types    []string
+	pools    map[string]*poolkeeper.Pool
+	files    map[string]layoutFile // by path; provider_pools.json is not among them
+	sessions map[string]session
+	report   *Report
+}
+
+type layoutFile struct {
+	key  poolkeeper.Key // what of the snapshot it is
+	data []byte
+}
+
+// layOut plans a directory. It fails where two things want one path, or where
+// something has a name that no file can have.
+func layOut(snap *poolkeeper.Snapshot, x prefixes, now int64) (*layout, error) {
+	l := &layout{
+		types:    slices.Clone(snap.Types),
+		pools:    maps.Clone(snap.Pools),
+		files:    make(map[string]layoutFile, len(snap.Values)),
+		sessions: liveSessions(snap, now),
+		report:   &Report{},
+	}
+	if l.pools == nil {
+		l.pools = map[string]*poolkeeper.Pool{}
+	}
+	for _, t := range slices.Sorted(maps.Keys(snap.Pools)) {
+		if !slices.Contains(l.types, t) {
+			l.types = append(l.types, t)
+		}
+	}
+	for _, t := range l.types {
+		if l.pools[t] == nil {
+			l.pools[t] = &poolkeeper.Pool{Type: t}
+		}
+	}
+	l.report.Types = len(l.types)
+	for _, p := range l.pools {
+		l.report.Providers += len(p.Providers)
+	}
+	if err := l.layValues(snap, now); err != nil {
+		return nil, err
+	}
+	p := placer{layout: l, snap: snap, prefixes: x}
+	if err := p.tokens(); err != nil {
+		return nil, err
+	}
+	if err := l.layCarried(snap); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(l.report.Warnings, func(a, b Note) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Where, b.Where)) })
+	return l, l.nested()
+}
+
+// layValues lays out what has one place: config.json, pwd and the documents.
+func (l *layout) layValues(snap *poolkeeper.Snapshot, now int64) error {
+	for k, p := range map[poolkeeper.Key]string{poolkeeper.ConfigKey: configFile, poolkeeper.PasswordKey: passwordFile} {
+		if d, ok := snap.Values[k]; ok {
+			l.files[p] = layoutFile{k, d.Data}
+		}
+	}
+	_, l.report.Config = l.files[configFile]
+	_, l.report.Password = l.files[passwordFile]
+	for _, k := range snap.KeysOf(poolkeeper.KindDocument) {
+		p := dirName + "/" + k.Name
+		// What is no document by its file name becomes one to carry.
+		if !isDocument(k.Name) && (path.Dir(p) != dirName || poolkeeper.ValidatePath(p) != nil || isReserved(p) || isTransient(p) || p == tempDir) {
+			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrInvalid, "a document of that name cannot be a file of the directory"), "write", k.String())
+		}
+		l.files[p] = layoutFile{k, snap.Values[k].Data}
+		l.report.Documents++
+	}
+	return l.layTokenStore(now)
+}
+
+func (l *layout) layTokenStore(now int64) error {
+	const p = dirName + "/" + tokenStoreName
+	doc, exists := l.files[p]
+	data, there, replaced := composeTokenStore(doc.data, exists, l.sessions, now)
+	if replaced {
+		l.report.note(p, "", CodeReplaced, "the stored document is damaged; one with the live sessions takes its place")
+	}
+	if there {
+		if !exists {
+			l.report.Documents++
+		}
+		l.files[p] = layoutFile{poolkeeper.DocumentKey(tokenStoreName), data}
+	}
+	l.report.Sessions = len(l.sessions)
+	l.report.SessionEntries = readTokenStore(data, now).entries
+	return nil
+}
+
+// layCarried lays out the carried files. A token of the same path is what the
+// file has become since it was carried.
+func (l *layout) layCarried(snap *poolkeeper.Snapshot) error {
+	for _, k := range snap.KeysOf(poolkeeper.KindFile) {
+		if err := k.Validate(); err != nil {
+			return poolkeeper.Annotate(err, "write", k.String())
+		}
+		other, taken := l.files[k.Name]
+		if taken && other.key.Kind == poolkeeper.KindToken {
+			if !bytes.Equal(other.data, snap.Values[k].Data) {
+				l.report.note(k.Name, "", CodeShadowed, "the carried file gives way to the %s of the same path", clip(other.key.String()))
+			}
+			continue
+		}
+		if taken || isReserved(k.Name) {
+			what := "what the directory has there"
+			if taken {
+				what = other.key.String()
+			}
+			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path", clip(what)).
+				WithHint("delete one of the two"), "write", clip(k.String()))
+		}
+		l.files[k.Name] = layoutFile{k, snap.Values[k].Data}
+		l.report.Files++
+	}
+	return nil
+}
+
+// nested refuses a file that would be a directory for another one.
+func (l *layout) nested() error {
+	for p, f := range l.files {
+		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+			if other, taken := l.files[dir]; taken || dir == poolsFile {
+				what := poolsFile
+				if taken {
+					what = other.key.String()
+				}
+				return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s is a file where it needs a directory", clip(what)).
+					WithHint("delete or rename one of the two"), "write", clip(f.key.String()))
+			}
+		}
+		if p == dirName || p == poolsFile {
+			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "the path %s is taken", show(p)), "write", clip(f.key.String()))
+		}
+	}
+	return nil
+}
+
+// isFilePath reports whether a path can be that of a token file.
+func isFilePath(p string) bool {
+	return poolkeeper.ValidatePath(p) == nil && p != dirName && !isReserved(p) && !strings.HasSuffix(p, "/")
+}

@@ -1,0 +1,155 @@
+package transfer
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+)
+
+// A session is one that has not expired.
+type session struct {
+	bearer    string
+	raw       []byte // its document
+	expiresAt int64  // in milliseconds since 1970; 0: never
+}
+
+const (
+	maxBearer = 1024
+	// maxExpiry is the year 9999, the last time that an op can have.
+	maxExpiry = 253402300799999
+)
+
+// A tokenStore is what token-store.json says.
+type tokenStore struct {
+	tokens  []byte // the object with the sessions; nil where there is none
+	entries int
+	live    map[string]session // by bearer
+	odd     int                // entries that could not be used, expired ones not counted
+}
+
+// readTokenStore reads token-store.json. In a damaged document there is no
+// session.
+func readTokenStore(data []byte, now int64) tokenStore {
+	s := tokenStore{live: map[string]session{}}
+	tokens, _ := rawjson.Get(data, "tokens")
+	if rawjson.KindOf(tokens) != rawjson.KindObject {
+		return s
+	}
+	s.tokens = tokens
+	// It is part of a document that Get has parsed.
+	_ = rawjson.Object(tokens, func(key, value []byte) error {
+		s.entries++
+		bearer, ok := rawjson.Unquote(key)
+		delete(s.live, bearer) // of two with one key, the last counts
+		if string(value) == "null" {
+			return nil
+		}
+		expiresAt, known := expiryOf(value)
+		if !ok || bearer == "" || len(bearer) > maxBearer || !known || rawjson.KindOf(value) != rawjson.KindObject {
+			s.odd++
+			return nil
+		}
+		if expiresAt == 0 || now < expiresAt {
+			s.live[bearer] = session{bearer, value, expiresAt}
+		}
+		return nil
+	})
+	return s
+}
+
+// expiryOf reads when a session ends. One whose expiry cannot be read is not
+// known to be alive.
+func expiryOf(doc []byte) (ms int64, known bool) {
+	lit, ok := rawjson.Get(doc, "expiryTime")
+	if !ok || string(lit) == "null" {
+		return 0, true
+	}
+	switch rawjson.KindOf(lit) {
+	case rawjson.KindNumber:
+	case rawjson.KindString:
+		s, _ := rawjson.Unquote(lit)
+		if number := []byte(strings.TrimSpace(s)); rawjson.KindOf(number) != rawjson.KindNumber || rawjson.Valid(number) != nil {
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
+	n, _ := rawjson.ParseCount(lit)
+	return min(max(n, 1), maxExpiry), true // 0 is not "never": it has passed
+}
+
+// liveSessions returns the sessions of a snapshot that have not expired. What
+// cannot be read is not there.
+func liveSessions(snap *poolkeeper.Snapshot, now int64) map[string]session {
+	live := map[string]session{}
+	for k, d := range snap.Values {
+		if k.Kind != poolkeeper.KindSession || d.ExpiresAt != 0 && now >= d.ExpiresAt {
+			continue
+		}
+		bearer, doc, err := poolkeeper.DecodeSession(d.Data)
+		if err != nil {
+			continue
+		}
+		// The gateway goes by the document alone: without this, a session whose
+		// expiry only the store knows would never end there.
+		if ms, known := expiryOf(doc); d.ExpiresAt != 0 && (!known || ms != d.ExpiresAt) {
+			if doc, err = rawjson.Set(doc, "expiryTime", strconv.AppendInt(nil, d.ExpiresAt, 10)); err != nil {
+				continue
+			}
+		}
+		live[bearer] = session{bearer, doc, d.ExpiresAt}
+	}
+	return live
+}
+
+// composeTokenStore puts the live sessions into token-store.json. Where they
+// are those that it has, it stays as it is; else only the entries of sessions
+// that are gone, changed or new are touched. Without a document and without
+// sessions there is nothing. replaced says that a document which is no JSON
+// object had to give way.
+func composeTokenStore(doc []byte, exists bool, live map[string]session, now int64) (out []byte, there, replaced bool) {
+	s := readTokenStore(doc, now)
+	if sameSessions(s.live, live) {
+		return doc, exists, false
+	}
+	var edits []rawjson.Edit
+	for _, bearer := range slices.Sorted(maps.Keys(s.live)) {
+		if _, ok := live[bearer]; !ok {
+			edits = append(edits, rawjson.Edit{Key: bearer})
+		}
+	}
+	for _, bearer := range slices.Sorted(maps.Keys(live)) {
+		if old, ok := s.live[bearer]; !ok || !bytes.Equal(old.raw, live[bearer].raw) {
+			edits = append(edits, rawjson.Edit{Key: bearer, Value: live[bearer].raw})
+		}
+	}
+	tokens := s.tokens
+	if tokens == nil {
+		tokens = []byte("{}")
+	}
+	if len(s.live) == 0 && bytes.Equal(rawjson.Compact(nil, tokens), []byte("{}")) {
+		tokens = []byte("{\n  }") // so that entries do not all stand on one line
+	}
+	next, err := rawjson.SetMany(tokens, edits)
+	if err != nil { // a stored session that is no JSON: keep the document
+		return doc, exists, false
+	}
+	if exists {
+		if out, err := rawjson.Set(doc, "tokens", next); err == nil {
+			return out, true, false
+		}
+	}
+	out = append([]byte("{\n  \"tokens\": "), next...)
+	return append(out, "\n}"...), true, exists
+}
+
+// sameSessions compares by what a document says of a session: its raw bytes,
+// which hold the expiry.
+func sameSessions(a, b map[string]session) bool {
+	return maps.EqualFunc(a, b, func(x, y session) bool { return bytes.Equal(x.raw, y.raw) })
+}

@@ -1,0 +1,234 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// A target is a directory to be written.
+type target struct {
+	prefixes
+	given string
+	full  string // absolute
+	force bool
+
+	parent *os.Root // nil until the parent exists
+	dir    *os.Root // nil until the directory exists
+	same   map[string]bool
+}
+
+// newTarget looks at a directory that need not exist.
+func newTarget(dir string, force bool) (*target, error) {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err)
+	}
+	if filepath.Dir(full) == full {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s has no parent, where the gateway would run", show(full))
+	}
+	real, top := full, filepath.Dir(full)
+	if r, err := filepath.EvalSymlinks(top); err == nil {
+		top = r
+	}
+	if r, err := filepath.EvalSymlinks(full); err == nil {
+		real = r
+	}
+	return &target{prefixes: newPrefixes(full, real, top), given: dir, full: full, force: force, same: map[string]bool{}}, nil
+}
+
+// open opens the directory and its parent as far as they exist; with make, it
+// makes them.
+func (t *target) open(make bool) error {
+	if make {
+		if err := os.MkdirAll(t.full, 0o700); err != nil {
+			return t.refusal("", err)
+		}
+	}
+	for _, r := range []struct {
+		root **os.Root
+		path string
+	}{{&t.parent, filepath.Dir(t.full)}, {&t.dir, t.full}} {
+		if *r.root != nil {
+			continue
+		}
+		var err error
+		if *r.root, err = os.OpenRoot(r.path); err != nil {
+			*r.root = nil
+			if errors.Is(err, fs.ErrNotExist) && !make {
+				continue
+			}
+			return t.refusal("", err)
+		}
+	}
+	return nil
+}
+
+func (t *target) close() {
+	for _, r := range []*os.Root{t.parent, t.dir} {
+		if r != nil {
+			r.Close()
+		}
+	}
+}
+
+// at returns the os.Root that a path lies in, nil where it does not exist yet,
+// and its name there.
+func (t *target) at(p string) (*os.Root, string) {
+	if rest, ok := inDir(p); ok {
+		return t.dir, filepath.FromSlash(rest)
+	}
+	return t.parent, filepath.FromSlash(p)
+}
+
+func (t *target) refusal(p string, err error) error {
+	sentinel := poolkeeper.ErrInvalid
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		sentinel = poolkeeper.ErrForbidden
+	case errors.Is(err, fs.ErrExist):
+		sentinel = poolkeeper.ErrExists
+	}
+	return &poolkeeper.Error{Action: "write", Key: display(t.given, p), Err: sentinel, Detail: reason(err)}
+}
+
+func (t *target) exists(p, detail, hint string) error {
+	return &poolkeeper.Error{Action: "write", Key: display(t.given, p), Err: poolkeeper.ErrExists, Detail: detail, Hint: hint}
+}
+
+// check makes sure that nothing is in the way of the files.
+func (t *target) check(files map[string]layoutFile) error {
+	if t.dir != nil && !t.force {
+		f, err := t.dir.Open(".")
+		if err != nil {
+			return t.refusal("", err)
+		}
+		defer f.Close()
+		if _, err := f.Readdirnames(1); err != io.EOF {
+			if err != nil {
+				return t.refusal("", err)
+			}
+			return t.exists("", "the directory is not empty", "name another one, or use force to replace the files in it")
+		}
+	}
+	for p, f := range files {
+		if _, ok := inDir(p); ok && !t.force {
+			continue // it is empty
+		}
+		if err := t.checkFile(p, f.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *target) checkFile(p string, data []byte) error {
+	in, name := t.at(p)
+	if in == nil {
+		return nil
+	}
+	// Stat goes through the directories of the path, and fails where a link
+	// among them leaves the root.
+	if _, err := in.Stat(filepath.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return t.refusal(p, err)
+	}
+	info, err := in.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return t.refusal(p, err)
+	case info.IsDir():
+		return t.exists(p, "a directory is in the way of the file", "remove it")
+	case t.force:
+		return nil
+	}
+	if info.Mode().IsRegular() && info.Size() == int64(len(data)) {
+		if old, err := in.ReadFile(name); err == nil && bytes.Equal(old, data) {
+			t.same[p] = true
+			return nil
+		}
+	}
+	return t.exists(p, "a file is there already, with other content", "use force to replace it")
+}
+
+// write writes the files: first what others refer to, then the pools, then
+// config.json.
+func (t *target) write(ctx context.Context, files map[string]layoutFile) error {
+	var first []string
+	dirs := map[string]bool{dirName: true, ".": true}
+	for p := range files {
+		if t.same[p] {
+			continue
+		}
+		for d := path.Dir(p); !dirs[d]; d = path.Dir(d) {
+			dirs[d] = true
+		}
+		if p != poolsFile && p != configFile {
+			first = append(first, p)
+		}
+	}
+	slices.Sort(first)
+	all := make([]string, 0, len(dirs))
+	for d := range dirs {
+		all = append(all, d)
+	}
+	slices.Sort(all)
+	for _, d := range all {
+		in, name := t.at(d)
+		if name == "." {
+			continue
+		}
+		if err := in.MkdirAll(name, 0o700); err != nil {
+			return t.refusal(d, err)
+		}
+	}
+	err := inParallel(ctx, first, func(p string) error { return t.replace(p, files[p].data) })
+	if err == nil {
+		err = inParallel(ctx, all, t.sync)
+	}
+	if err != nil {
+		return err
+	}
+	for _, p := range []string{poolsFile, configFile} {
+		f, ok := files[p]
+		if !ok {
+			continue
+		}
+		if err := t.replace(p, f.data); err != nil {
+			return err
+		}
+		if err := t.sync(dirName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace writes one file.
+func (t *target) replace(p string, data []byte) error {
+	in, name := t.at(p)
+	if in == nil {
+		return &poolkeeper.Error{Action: "write", Key: display(t.given, p), Err: poolkeeper.ErrInternal, Detail: "its directory is not open"}
+	}
+	if err := writeFile(in, name, data); err != nil {
+		return t.refusal(p, err)
+	}
+	return nil
+}
+
+func (t *target) sync(p string) error {
+	in, name := t.at(p)
+	if err := syncDir(in, name); err != nil {
+		return t.refusal(p, err)
+	}
+	return nil
+}

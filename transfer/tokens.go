@@ -1,0 +1,201 @@
+package transfer
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+)
+
+// A named is a path by which a provider names a token file.
+type named struct {
+	owner poolkeeper.Ref
+	where string // the place of the field
+	path  poolkeeper.TokenPath
+	first bool // it is the path that the gateway reads
+}
+
+// paths returns the token paths of a provider, and warns of fields that hold
+// none.
+func (r *reader) paths(p *poolkeeper.Provider, i int) []named {
+	var out []named
+	good := map[string]bool{}
+	for k, tp := range poolkeeper.TokenPaths(p.Definition) {
+		out = append(out, named{p.Ref, place(p.Type, i, tp.Field), tp, k == 0})
+		good[tp.Field] = true
+	}
+	// The definition was parsed before.
+	_ = rawjson.Object(p.Definition, func(key, _ []byte) error {
+		if name, ok := rawjson.Unquote(key); ok && poolkeeper.IsTokenPathField(name) && !good[name] {
+			good[name] = true
+			r.tokenNote(named{p.Ref, place(p.Type, i, name), poolkeeper.TokenPath{Field: name}, false},
+				CodeTokenPath, "is empty or not a string of UTF-8")
+		}
+		return nil
+	})
+	return out
+}
+
+func (r *reader) tokenNote(n named, code Code, text string) {
+	if n.path.Raw != "" {
+		text = showPath(n.path.Raw) + " " + text
+	}
+	r.report.note(poolsFile, n.where, code, "%s (provider %s)", text, clip(show(n.owner.ID)))
+}
+
+// tokens takes the token files that the providers name. First all first paths,
+// so that a file is a token whoever else names it as a second one.
+func (r *reader) tokens(all []named) error {
+	seen := map[string]bool{}
+	for _, first := range []bool{true, false} {
+		for _, n := range all {
+			if n.first != first {
+				continue
+			}
+			p, f, err := r.find(n)
+			if err != nil {
+				return err
+			}
+			if f == nil {
+				continue
+			}
+			seen[f.real] = true
+			if err := r.token(n, p, f); err != nil {
+				return err
+			}
+		}
+	}
+	r.report.TokenFiles = len(seen)
+	return nil
+}
+
+// find looks for the file of a token path; nil where there is none to take,
+// which it notes.
+func (r *reader) find(n named) (string, *scanned, error) {
+	p, ok := r.root.inside(n.path.Raw)
+	if !ok {
+		r.tokenNote(n, CodeTokenOutside, "leaves the parent of the directory: not read")
+		return "", nil, nil
+	}
+	f, code, text, err := r.lookUp(p)
+	if err != nil {
+		return "", nil, err
+	}
+	if f == nil {
+		r.tokenNote(n, code, text)
+	}
+	return p, f, nil
+}
+
+// lookUp finds a file that is named by its path. Where there is none to take,
+// code and text say why.
+func (r *reader) lookUp(p string) (f *scanned, code Code, text string, err error) {
+	f = r.files[p]
+	if f == nil {
+		real, info, err := r.root.resolve(p)
+		switch {
+		case errors.Is(err, errOutside):
+			return nil, CodeTokenOutside, "is a link that leaves the parent of the directory: not read", nil
+		case errors.Is(err, errLoop):
+			return nil, CodeTokenMissing, "is a loop of links", nil
+		case errors.Is(err, fs.ErrPermission):
+			return nil, "", "", r.root.refusal(p, err)
+		case err != nil: // also a name that no file can have
+			return nil, CodeTokenMissing, "does not exist", nil
+		case info.IsDir():
+			return nil, CodeTokenDirectory, "is a directory: not followed", nil
+		case !info.Mode().IsRegular():
+			return nil, CodeSpecial, "is neither a file nor a directory: not read", nil
+		}
+		data, err := r.root.read(real, poolkeeper.MaxDocument)
+		if err != nil {
+			return nil, "", "", err
+		}
+		f = &scanned{data, real}
+	}
+	if isReserved(p) || isReserved(f.real) {
+		return nil, CodeTokenReserved, "is another file of the gateway, not a token: not taken", nil
+	}
+	if len(f.data) > poolkeeper.MaxDocument {
+		return nil, "", "", r.root.refuse(p, poolkeeper.ErrTooLarge, "a token of %d bytes; the limit is %d", len(f.data), poolkeeper.MaxDocument)
+	}
+	return f, "", "", nil
+}
+
+// token takes one token file, or one more path of it.
+func (r *reader) token(n named, p string, f *scanned) error {
+	owner, isToken := r.owners[f.real]
+	if !isToken && !n.first {
+		if r.second[p] {
+			return nil
+		}
+		r.tokenNote(n, CodeTokenSecond, "is a second token file of the provider, which the gateway does not read: carried as a file")
+		r.second[p] = true
+		return r.carryNamed(p, f)
+	}
+	if !isToken {
+		owner = n.owner
+		r.owners[f.real] = owner
+		r.report.Tokens++
+		if err := r.putNamed(poolkeeper.TokenKey(owner), f.data, n); err != nil {
+			return err
+		}
+		if rawjson.Valid(f.data) != nil || rawjson.KindOf(f.data) != rawjson.KindObject {
+			r.report.note(p, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", clip(owner.String()))
+		}
+	}
+	// The text of a path may be absolute, or name the directory as it is called
+	// here. The file then has a path of its own beside it, which means the same
+	// wherever the directory is put.
+	for _, text := range []string{n.path.Path, p} {
+		if err := r.putNamed(poolkeeper.TokenRefKey(text), poolkeeper.EncodeTokenOwner(owner), n); err != nil {
+			return err
+		}
+	}
+	r.used[p] = true
+	return nil
+}
+
+func (r *reader) putNamed(k poolkeeper.Key, data []byte, n named) error {
+	if err := k.Validate(); err != nil {
+		return r.root.annotate(poolsFile, poolkeeper.Annotate(err, "", n.where))
+	}
+	r.put(k, data)
+	return nil
+}
+
+// carryNamed makes sure that a file is carried which the walk need not have
+// found.
+func (r *reader) carryNamed(p string, f *scanned) error {
+	if r.files[p] == nil {
+		if err := poolkeeper.ValidatePath(p); err != nil {
+			return r.root.annotate(p, err)
+		}
+		r.files[p] = f
+	}
+	return nil
+}
+
+// configToken carries the file of a credential that config.json names for all
+// providers of a kind, wherever in the parent of the directory it lies.
+func (r *reader) configToken(field string, value []byte) error {
+	text, ok := rawjson.Unquote(value)
+	if !ok || text == "" {
+		return nil
+	}
+	p, ok := r.root.inside(text)
+	if !ok {
+		r.report.note(configFile, pointer(field), CodeTokenOutside, "%s leaves the parent of the directory: not read", showPath(text))
+		return nil
+	}
+	f, code, why, err := r.lookUp(p)
+	if err != nil {
+		return err
+	}
+	if f == nil {
+		r.report.note(configFile, pointer(field), code, "%s %s", showPath(text), why)
+		return nil
+	}
+	return r.carryNamed(p, f)
+}

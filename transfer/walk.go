@@ -1,0 +1,180 @@
+package transfer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// A scanned is a regular file that a walk found, under the path that it was
+// found by.
+type scanned struct {
+	data []byte
+	real string // the path with links resolved, which tells files apart
+}
+
+// A walker reads all files of a directory.
+type walker struct {
+	ctx    context.Context
+	root   *root
+	report *Report
+	files  map[string]*scanned
+	links  int // links to directories that were followed
+}
+
+// maxLinks bounds the links to directories that one walk follows: links among
+// a few directories can make a tree of any size.
+const maxLinks = 1000
+
+// maxPools bounds provider_pools.json, which becomes many values and has no
+// limit as one.
+const maxPools = 1 << 30
+
+// limitOf is the most bytes that a file may have.
+func limitOf(p string) int64 {
+	switch {
+	case p == poolsFile:
+		return maxPools
+	case p == passwordFile:
+		return poolkeeper.MaxPassword
+	case isReserved(p):
+		return poolkeeper.MaxDocument
+	}
+	return poolkeeper.MaxFile
+}
+
+// walk reads what lies in the directory in, which has the path at, and the
+// resolved path real. above are the resolved paths of the directories through
+// which a link led here.
+func (w *walker) walk(in *os.Root, at, real string, above []string) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	entries, err := w.list(in, at)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		p, rp := at+"/"+e.Name(), path.Join(real, e.Name())
+		if poolkeeper.ValidatePath(p) != nil || !utf8.ValidString(e.Name()) {
+			w.report.note(p, "", CodeName, "left out: its path is longer than %d bytes or no UTF-8", poolkeeper.MaxPath)
+			continue
+		}
+		switch e.Type() {
+		case 0:
+			err = w.file(p, rp, func(limit int64) ([]byte, error) { return w.root.readIn(in, e.Name(), p, limit) })
+		case fs.ModeDir:
+			err = w.enter(in, e.Name(), p, rp, above)
+		case fs.ModeSymlink:
+			err = w.link(p, real, above)
+		default:
+			err = w.special(p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walker) list(in *os.Root, at string) ([]fs.DirEntry, error) {
+	f, err := in.Open(".")
+	if err != nil {
+		return nil, w.root.refusal(at, err)
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, w.root.refusal(at, err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Name(), b.Name()) })
+	return entries, nil
+}
+
+// file takes a regular file, unless it is transient.
+func (w *walker) file(p, real string, read func(limit int64) ([]byte, error)) error {
+	w.report.Scanned++
+	if isTransient(p) {
+		w.report.Transient = append(w.report.Transient, p)
+		return nil
+	}
+	data, err := read(limitOf(p))
+	if err != nil {
+		return err
+	}
+	w.files[p] = &scanned{data, real}
+	return nil
+}
+
+// enter walks a directory.
+func (w *walker) enter(in *os.Root, name, p, real string, above []string) error {
+	if p == configFile || p == poolsFile || p == passwordFile {
+		return w.root.refuse(p, poolkeeper.ErrInvalid, "it is a directory, and must be a file")
+	}
+	sub, err := in.OpenRoot(name)
+	if err != nil {
+		return w.root.refusal(p, err)
+	}
+	defer sub.Close()
+	return w.walk(sub, p, real, above)
+}
+
+// link follows a symbolic link that lies in the directory real.
+func (w *walker) link(p, real string, above []string) error {
+	target, info, err := w.root.resolve(p)
+	if err != nil {
+		text := "a dangling link, left out"
+		switch {
+		case errors.Is(err, errOutside):
+			text = "a link that leaves the parent of the directory, left out"
+		case errors.Is(err, errLoop):
+			text = "a loop of links, left out"
+		case !errors.Is(err, fs.ErrNotExist):
+			return w.root.refusal(p, err)
+		}
+		if p == configFile || p == poolsFile || p == passwordFile {
+			return w.root.refuse(p, poolkeeper.ErrInvalid, "%s", strings.TrimSuffix(text, ", left out")).
+				WithHint("put the file itself there")
+		}
+		w.report.note(p, "", CodeLink, "%s", text)
+		return nil
+	}
+	switch {
+	case info.Mode().IsRegular():
+		return w.file(p, target, func(limit int64) ([]byte, error) { return w.root.read(target, limit) })
+	case !info.IsDir():
+		return w.special(p)
+	}
+	chain := append(above[:len(above):len(above)], real)
+	for _, dir := range chain {
+		if target == "." || dir == target || strings.HasPrefix(dir, target+"/") {
+			w.report.note(p, "", CodeLink, "a link to a directory that it lies in, not followed")
+			return nil
+		}
+	}
+	if w.links++; w.links > maxLinks {
+		w.report.note(p, "", CodeLink, "left out: more than %d links to directories", maxLinks)
+		return nil
+	}
+	in, name, err := w.root.at(target)
+	if err != nil {
+		return w.root.refusal(p, err)
+	}
+	return w.enter(in, name, p, target, chain)
+}
+
+func (w *walker) special(p string) error {
+	if p == configFile || p == poolsFile || p == passwordFile {
+		return w.root.refuse(p, poolkeeper.ErrInvalid, "it is not a regular file")
+	}
+	w.report.note(p, "", CodeSpecial, "neither a file nor a directory, left out")
+	return nil
+}
