@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/bench"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/spf13/cobra"
+)
+
+type benchOptions struct {
+	callers   string
+	duration  time.Duration
+	providers int
+}
+
+func (a *app) benchCommand() *cobra.Command {
+	var o benchOptions
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure this machine",
+		Long: `Measures usage increments, the write of every request of a gateway: how many in a
+second, and how long they take (median and 99th percentile), with different
+numbers of concurrent callers, over many providers and on a single hot one. Each
+caller makes its next call when it has the answer. Every increment is
+acknowledged by Redis and counted exactly once, which is checked.
+
+redis-benchmark, where it is installed, is run on the same server before it: with
+the bare script of the same work, one call for each command (HINCRBY, HSET and
+HGET by EVALSHA, -P 1, 100 clients), and with bare pipelined HINCRBY (-P 64).
+
+A redis-server of its own is started for it; with --redis-url another one is used,
+under a random key prefix that is removed afterwards. REDIS_URL and the other
+settings are not used.`,
+		Example: `  poolkeeper bench
+  poolkeeper bench --callers 1,100 --duration 1s --json
+  poolkeeper bench --redis-url redis://localhost:6379`,
+		Args: need(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.bench(cmd.Context(), &o) },
+	}
+	cmd.Flags().StringVar(&o.callers, "callers", "1,100,1000", "numbers of concurrent callers, as `LIST`")
+	cmd.Flags().DurationVar(&o.duration, "duration", 3*time.Second, "measure each row for that `TIME`")
+	cmd.Flags().IntVar(&o.providers, "providers", 100, "put `N` providers into the pool")
+	return cmd
+}
+
+// parse checks the options and returns the numbers of callers.
+func (o *benchOptions) parse() ([]int, error) {
+	if o.duration < 10*time.Millisecond || o.duration > time.Hour {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--duration must be 10ms to 1h")
+	}
+	if o.providers < 1 || o.providers > 100_000 {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--providers must be 1 to 100000")
+	}
+	var callers []int
+	for s := range strings.SplitSeq(o.callers, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(s))
+		if err != nil || n < 1 || n > 100_000 {
+			return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--callers must be numbers of 1 to 100000, as 1,100,1000")
+		}
+		callers = append(callers, n)
+	}
+	return callers, nil
+}
+
+func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
+	callers, err := o.parse()
+	if err != nil {
+		return err
+	}
+	url := a.cmd.Flag("redis-url").Value.String()
+	if url == "" {
+		own, err := bench.StartRedis(ctx)
+		if err != nil {
+			return err
+		}
+		defer own.Close()
+		url = own.URL
+	}
+	prefix := "poolkeeper-bench-" + randomKey()[:12] + ":"
+	set, err := settings.Resolve(settings.Input{Flags: map[string]string{"redis-url": url, "key-prefix": prefix, "backend": settings.BackendRedis}})
+	if err != nil {
+		return err
+	}
+	side, err := bench.OpenSide(url, prefix)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := side.Close(ctx); err == nil {
+			err = e
+		}
+	}()
+	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	if err := bench.Fill(ctx, st, o.providers); err != nil {
+		return err
+	}
+
+	a.note("measuring redis-benchmark")
+	compared, skipped, err := side.Compare(ctx, o.providers, o.duration)
+	if err != nil {
+		return err
+	}
+	if skipped != "" {
+		a.note("nothing to compare with: %s", skipped)
+	}
+	rows := compared
+	pools := []int{o.providers, 1}
+	for _, providers := range slices.Compact(pools) {
+		for _, n := range callers {
+			a.note("measuring %d callers on %d providers for %s", n, providers, o.duration)
+			row, err := bench.Usage(ctx, st, n, providers, o.duration)
+			if err != nil {
+				return err
+			}
+			for _, c := range compared {
+				if row.Ratios == nil {
+					row.Ratios = map[string]float64{}
+				}
+				row.Ratios[c.What] = float64(int64(100*row.PerSecond/c.PerSecond+0.5)) / 100
+			}
+			rows = append(rows, row)
+		}
+	}
+	return a.printBench(rows, o)
+}
+
+func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
+	if a.json {
+		return a.printJSON(map[string]any{
+			"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "cpus": runtime.NumCPU(),
+			"seconds": o.duration.Seconds(), "rows": rows,
+		})
+	}
+	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby}}
+	for _, r := range rows {
+		ratio := func(name string) string {
+			if v, ok := r.Ratios[name]; ok {
+				return fmt.Sprintf("%.2f", v)
+			}
+			return "-"
+		}
+		what := r.What
+		if r.Providers == 0 {
+			what = "redis-benchmark, " + what
+		}
+		out = append(out, []string{what, strconv.Itoa(r.Callers), fmt.Sprintf("%.0f", r.PerSecond),
+			time.Duration(r.P50).Round(100 * time.Nanosecond).String(), time.Duration(r.P99).Round(100 * time.Nanosecond).String(),
+			ratio(bench.CompareCompound), ratio(bench.CompareHincrby)})
+	}
+	return a.table(out)
+}

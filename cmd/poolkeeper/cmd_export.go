@@ -1,0 +1,60 @@
+package main
+
+import (
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) exportCommand() *cobra.Command {
+	var dir string
+	var opts transfer.WriteOptions
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Write the store into a configs/ directory",
+		Long: `Writes the store into a directory on which the gateway can be started: the
+configuration, the pools with their counters, tokens, password, live sessions and
+all other files, each to the byte, readable for the owner only. Token files that
+providers name beside the directory are written there too.
+
+The directory must not exist or be empty; with --force its files are replaced,
+each whole, and what the store does not have stays.`,
+		Example: `  poolkeeper export --output-dir ./backup/configs
+  poolkeeper export --output-dir ./configs --force --dry-run`,
+		Args: need(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dir == "" {
+				return badArgs(cmd, "--output-dir is missing")
+			}
+			st, err := a.kept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			snap, err := st.Snapshot(cmd.Context())
+			if err != nil {
+				return poolkeeper.Annotate(err, "export", "")
+			}
+			report, err := transfer.WriteDir(cmd.Context(), dir, snap, &opts)
+			if err != nil {
+				return err
+			}
+			a.warn(report)
+			if a.json {
+				return a.printJSON(struct {
+					*transfer.Report
+					DryRun bool `json:"dryRun"`
+				}{report, opts.DryRun})
+			}
+			done := "Exported"
+			if opts.DryRun {
+				done = "Would export"
+			}
+			return a.printf("%s %d providers, %d tokens, config to %s\n", done, report.Providers, report.TokenFiles, dir)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "output-dir", "", "write into `DIR`; by custom it is called configs")
+	cmd.Flags().BoolVar(&opts.Force, "force", false, "replace files of a directory that is not empty")
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check everything and write nothing")
+	return cmd
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/server"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the REST API",
+		Long: `Serves the REST API of the store until it is interrupted (SIGINT or SIGTERM); the
+requests under way are answered first.
+
+Clients show a key, as "Authorization: Bearer KEY": that of POOLKEEPER_API_KEY,
+POOLKEEPER_API_KEY_FILE or config.json; where there is none, one is made at the
+first start and kept in the state directory, readable for the owner only. An
+address that other machines can reach is served only with a configured key.
+
+With Redis the store must be initialised, by import or init. Without Redis the
+directory is read into memory at the start; changes are then NOT written back.`,
+		Example: `  poolkeeper serve --redis-url redis://localhost:6379
+  poolkeeper serve --config-dir ./configs --backend memory
+  POOLKEEPER_API_KEY_FILE=/run/secrets/key poolkeeper serve --addr 0.0.0.0:8787`,
+		Args: need(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
+	}
+	cmd.Flags().String("addr", "", "listen on `HOST:PORT`; port 0 takes a free one (default 127.0.0.1:8787)")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context) error {
+	set, err := a.settings()
+	if err != nil {
+		return err
+	}
+	if set.APIKey.IsZero() && !isLoopback(set.Addr) {
+		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s can be reached from other machines, and no API key is configured", set.Addr).
+			WithHint("set POOLKEEPER_API_KEY or POOLKEEPER_API_KEY_FILE, or listen on 127.0.0.1")
+	}
+	st, err := a.served(ctx, set)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	key, err := apiKey(set)
+	if err != nil {
+		return err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", set.Addr)
+	if err != nil {
+		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "cannot listen on %s: %v", set.Addr, err).WithHint("choose another --addr")
+	}
+	srv := server.New(st, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, Logger: a.logger(set), Version: version()})
+	if err := a.announce(set, key, ln.Addr().String()); err != nil {
+		ln.Close()
+		return err
+	}
+	return srv.Serve(ctx, ln)
+}
+
+// served opens the store, and makes sure that it can serve.
+func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.Store, error) {
+	if err := set.Check(); err != nil {
+		return nil, err
+	}
+	if set.Backend == settings.BackendMemory {
+		return a.loaded(ctx, set)
+	}
+	st, err := a.kept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := st.Types(ctx); err != nil {
+		st.Close()
+		return nil, err
+	}
+	return st, nil
+}
+
+// announce tells where the service is and how to call it, without the key.
+func (a *app) announce(set *settings.Settings, key serviceKey, addr string) error {
+	if set.Backend == settings.BackendMemory {
+		a.note("poolkeeper: %s was read into memory. Changes are NOT written back, and are gone when this stops.", set.ConfigDir)
+		a.note("hint: set REDIS_URL to keep them")
+	}
+	base := "http://" + addr
+	if a.json {
+		return a.printJSON(map[string]string{"url": base, "backend": set.Backend, "keySource": key.source, "keyFile": key.file})
+	}
+	header := `"Authorization: Bearer $POOLKEEPER_API_KEY"`
+	if key.file != "" {
+		header = fmt.Sprintf(`"Authorization: Bearer $(cat %s)"`, shellQuote(key.file))
+	}
+	return a.printf("Poolkeeper serves %s on %s\nAPI key: %s\nTry: curl -H %s %s/api/v1/status\n", backendText(set), base, key.source, header, base)
+}
+
+func backendText(set *settings.Settings) string {
+	if set.Backend == settings.BackendMemory {
+		return set.ConfigDir + " from memory"
+	}
+	return settings.RedactURL(set.Redis.URL.Reveal())
+}
+
+// shellQuote quotes a path for $(cat …) where it has to be.
+func shellQuote(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// isLoopback reports whether an address can be reached from this machine only.
+// A name but localhost may mean any address.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show the store, the connection to it, and every setting with its source",
+		Long: `Shows which store is used, whether it is reachable and initialised, and every
+setting with the source that it came from. Nothing of it is secret.
+
+Exit code 3 where the store is not ready; what is known is printed all the same.`,
+		Example: `  poolkeeper status
+  REDIS_URL=redis://localhost:6379 poolkeeper status --json`,
+		Args: need(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := a.settings()
+			if err != nil {
+				return err
+			}
+			info, notReady := a.info(cmd.Context(), set)
+			if err := a.printStatus(info, set); err != nil {
+				return err
+			}
+			return notReady
+		},
+	}
+}
+
+// info describes the store, and says why it is not ready.
+func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info, error) {
+	info := poolkeeper.Info{Backend: set.Backend}
+	if set.Backend == settings.BackendRedis {
+		info.Target = settings.RedactURL(set.Redis.URL.Reveal())
+	}
+	if err := set.Check(); err != nil {
+		info.Problem = err.Error()
+		return info, err
+	}
+	if set.Backend == settings.BackendMemory {
+		info.Ready, info.Target = true, set.ConfigDir
+		return info, nil
+	}
+	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	if err != nil {
+		info.Problem = err.Error()
+		return info, err
+	}
+	defer st.Close()
+	found, err := st.Info(ctx)
+	if err != nil {
+		return info, err
+	}
+	if found.Ready {
+		return found, nil
+	}
+	// What keeps it from being ready is what a read of it meets.
+	if _, err = st.Types(ctx); err == nil {
+		err = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store is not ready: %s", found.Problem)
+	}
+	return found, err
+}
+
+func (a *app) printStatus(info poolkeeper.Info, set *settings.Settings) error {
+	if a.json {
+		return a.printJSON(struct {
+			Store    poolkeeper.Info  `json:"store"`
+			Settings []settings.Entry `json:"settings"`
+		}{info, set.Entries()})
+	}
+	rows := [][]string{{"store", info.Backend}, {"ready", strconv.FormatBool(info.Ready)}}
+	add := func(name, value string) {
+		if value != "" {
+			rows = append(rows, []string{name, cell(value)})
+		}
+	}
+	add("problem", info.Problem)
+	add("target", info.Target)
+	add("epoch", info.Epoch)
+	add("writer", info.Writer)
+	if info.Importing {
+		add("importing", "an import is unfinished: run it again")
+	}
+	for _, name := range slices.Sorted(maps.Keys(info.Details)) {
+		add(name, info.Details[name])
+	}
+	for _, w := range info.Warnings {
+		add("warning", w)
+	}
+	if err := a.table(rows); err != nil {
+		return err
+	}
+	rows = [][]string{{""}, {"SETTING", "VALUE", "SOURCE"}}
+	for _, e := range set.Entries() {
+		value := "-"
+		if e.Value != "" {
+			value = cell(e.Value)
+		}
+		rows = append(rows, []string{e.Name, value, e.Source})
+	}
+	return a.table(rows)
+}

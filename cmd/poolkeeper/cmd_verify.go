@@ -1,0 +1,59 @@
+package main
+
+import (
+	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var opts transfer.VerifyOptions
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Compare the store with a configs/ directory",
+		Long: `Compares the store with a directory by content: whether an export would give the
+same files. Of provider_pools.json white space does not count, of everything else
+every byte does. Exit code 1 and a list where they differ; the list names places
+and no content.
+
+In a store that is in use the counters move on: --content-only leaves the runtime
+state of the providers out.`,
+		Example: `  poolkeeper verify --config-dir ./configs
+  poolkeeper verify --config-dir ./configs --content-only --json`,
+		Args: need(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			st, err := a.kept(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer st.Close()
+			c, err := transfer.Verify(cmd.Context(), st, a.set.ConfigDir, &opts)
+			if c == nil {
+				return err
+			}
+			if e := a.printComparison(c); e != nil {
+				return e
+			}
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&opts.ContentOnly, "content-only", false, "leave the runtime state of providers out")
+	return cmd
+}
+
+func (a *app) printComparison(c *transfer.Comparison) error {
+	if a.json {
+		return a.printJSON(struct {
+			Equal bool `json:"equal"`
+			*transfer.Comparison
+		}{c.Equal(), c})
+	}
+	for _, d := range c.Differences {
+		if err := a.printf("%s\n", d); err != nil {
+			return err
+		}
+	}
+	if !c.Equal() {
+		return nil
+	}
+	return a.printf("Equal: %d providers in %d types, %d tokens, %d other files, %d sessions\n", c.Providers, c.Types, c.Tokens, c.Files, c.Sessions)
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// usageError is an error in the way a command was called.
+func usageError(err error) error {
+	var e *poolkeeper.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err).WithHint("see poolkeeper help")
+}
+
+// fail prints an error with the way out, and returns its exit code.
+func (a *app) fail(err error) int {
+	class := poolkeeper.ClassOf(err)
+	hint := poolkeeper.HintOf(err)
+	message := err.Error()
+	if hint != "" {
+		message = strings.Replace(message, " ("+hint+")", "", 1)
+	} else {
+		hint = a.hintFor(class.Err)
+	}
+	if class.Exit == poolkeeper.ExitInterrupted {
+		message = "interrupted"
+	}
+	if !a.json {
+		fmt.Fprintf(a.errOut, "poolkeeper: %s\n", message)
+		if hint != "" {
+			fmt.Fprintf(a.errOut, "hint: %s\n", hint)
+		}
+		return class.Exit
+	}
+	type body struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Hint    string `json:"hint,omitempty"`
+		Exit    int    `json:"exit"`
+	}
+	b, _ := json.Marshal(map[string]body{"error": {class.Code, message, hint, class.Exit}}) // strings always marshal
+	fmt.Fprintf(a.errOut, "%s\n", b)
+	return class.Exit
+}
+
+// hintFor is the way out of errors that name none of their own.
+func (a *app) hintFor(sentinel error) string {
+	switch sentinel {
+	case poolkeeper.ErrUninitialized:
+		dir := "DIR"
+		if a.set != nil {
+			dir = a.set.ConfigDir
+		}
+		return "fill it: poolkeeper import --config-dir " + dir + ", or poolkeeper init for an empty one"
+	case poolkeeper.ErrForeign:
+		return "use another key prefix (--key-prefix), or a Redis of its own"
+	case poolkeeper.ErrUnavailable:
+		return "check that Redis is running and that the settings are right: poolkeeper status"
+	case poolkeeper.ErrIndeterminate:
+		return "look whether it was applied before doing it again"
+	}
+	return ""
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"poolkeeper": main})
+}
+
+// fixtures is the absolute path of the test data.
+func fixtures(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../../testdata/fixtures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestScripts runs the scripts, each on a key prefix of its own of one Redis.
+// A script that needs none unsets REDIS_URL.
+func TestScripts(t *testing.T) {
+	srv := redistest.Start(t)
+	dir := fixtures(t)
+	var scripts atomic.Int64
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			home := filepath.Join(env.WorkDir, "home")
+			env.Setenv("HOME", home)
+			env.Setenv("REDIS_URL", srv.URL())
+			env.Setenv("REDIS_KEY_PREFIX", fmt.Sprintf("script%d:", scripts.Add(1)))
+			env.Setenv("FIXTURES", dir)
+			env.Setenv("POOLKEEPER_LOG_FORMAT", "json")
+			return os.Mkdir(home, 0o700)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits,
+			"sets":  sets,
+		},
+	})
+}
+
+// exits CODE ARGS... runs poolkeeper and checks its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE ARGS...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	// A command that hangs fails the script that it hangs in, and soon.
+	switch err := ts.Exec("timeout", append([]string{"60", "poolkeeper"}, args[1:]...)...); {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	default:
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// sets NAME takes the last word of stdout into an environment variable.
+func sets(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sets NAME")
+	}
+	words := strings.Fields(ts.ReadFile("stdout"))
+	if len(words) == 0 {
+		ts.Fatalf("stdout is empty")
+	}
+	ts.Setenv(args[0], words[len(words)-1])
+}
+
+// call runs the program in this process.
+func call(ctx context.Context, env map[string]string, stdin string, args ...string) (code int, stdout, stderr string) {
+	var out, errOut strings.Builder
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
+	}
+	code = run(ctx, args, environ, strings.NewReader(stdin), &out, &errOut)
+	return code, out.String(), errOut.String()
+}

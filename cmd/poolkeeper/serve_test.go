@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
+)
+
+// locked is a writer for several goroutines.
+type locked struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// A service is a running serve command.
+type service struct {
+	url    string
+	key    string
+	said   string // what it printed at start
+	errOut *locked
+	stop   func() int
+}
+
+func startService(t *testing.T, env map[string]string, args ...string) *service {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	s := &service{errOut: &locked{}}
+	code := make(chan int, 1)
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
+	}
+	go func() {
+		code <- run(ctx, append([]string{"serve", "--addr", "127.0.0.1:0", "--json"}, args...), environ, strings.NewReader(""), w, s.errOut)
+		w.Close()
+	}()
+	s.stop = func() int {
+		cancel()
+		c := <-code
+		code <- c
+		return c
+	}
+	t.Cleanup(func() { s.stop() })
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		s.said += lines.Text() + "\n"
+		if lines.Text() == "}" {
+			break
+		}
+	}
+	go io.Copy(io.Discard, r)
+	var said struct{ URL, KeyFile, KeySource string }
+	if err := json.Unmarshal([]byte(s.said), &said); err != nil {
+		t.Fatalf("it said %q and %q", s.said, s.errOut)
+	}
+	s.url, s.key = said.URL, env["POOLKEEPER_API_KEY"]
+	if said.KeyFile != "" {
+		key, err := os.ReadFile(said.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.key = strings.TrimSpace(string(key))
+	}
+	return s
+}
+
+func (s *service) get(t *testing.T, method, path, key string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, s.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if key != "" {
+		req.Header.Set("Authorization", "Bearer "+key)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body)
+}
+
+func TestServeFromMemory(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	env := map[string]string{"POOLKEEPER_STATE_DIR": state}
+	configs := filepath.Join(fixtures(t), "typical", "configs")
+	s := startService(t, env, "--config-dir", configs)
+	if code, _ := s.get(t, "GET", "/api/v1/status", ""); code != http.StatusUnauthorized {
+		t.Errorf("without a key: %d", code)
+	}
+	if code, body := s.get(t, "GET", "/api/v1/status", s.key); code != http.StatusOK || !strings.Contains(body, "memory") {
+		t.Errorf("status: %d %s", code, body)
+	}
+	const use = "/api/v1/pools/claude-kiro-oauth/ab226ca1-2651-430f-a1f0-85aa0228e36e/usage"
+	if code, body := s.get(t, "POST", use, s.key); code != http.StatusOK || !strings.Contains(body, "1844") {
+		t.Errorf("usage: %d %s", code, body)
+	}
+	if code := s.stop(); code != poolkeeper.ExitOK {
+		t.Errorf("exit code %d: %s", code, s.errOut)
+	}
+	if !strings.Contains(s.errOut.String(), "NOT written back") {
+		t.Errorf("it does not say that nothing is kept: %s", s.errOut)
+	}
+	if strings.Contains(s.said+s.errOut.String(), s.key) {
+		t.Error("the key was printed")
+	}
+	for path, mode := range map[string]os.FileMode{state: 0o700, filepath.Join(state, "api-key"): 0o600} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: %v %v", path, info, err)
+		}
+	}
+	entries, err := os.ReadDir(state)
+	if err != nil || len(entries) != 1 {
+		t.Errorf("the state directory holds %v %v", entries, err)
+	}
+
+	// The key stays from start to start; a configured one comes before it.
+	again := startService(t, env, "--config-dir", configs)
+	if again.key != s.key || len(s.key) < 32 {
+		t.Errorf("the key did not stay")
+	}
+	env["POOLKEEPER_API_KEY"] = "a-configured-key-of-its-own"
+	own := startService(t, env, "--config-dir", configs)
+	if code, _ := own.get(t, "GET", "/api/v1/status", own.key); code != http.StatusOK {
+		t.Errorf("with the configured key: %d", code)
+	}
+	if code, _ := own.get(t, "GET", "/api/v1/status", s.key); code != http.StatusUnauthorized {
+		t.Errorf("with the other key: %d", code)
+	}
+	if strings.Contains(own.said+own.errOut.String(), own.key) {
+		t.Error("the key was printed")
+	}
+}
+
+func TestServeOnRedis(t *testing.T) {
+	srv := redistest.Start(t)
+	env := map[string]string{"POOLKEEPER_STATE_DIR": t.TempDir(), "REDIS_URL": srv.URL()}
+	if code, _, errOut := call(t.Context(), env, `{"uuid":"one"}`, "init"); code != 0 {
+		t.Fatal(errOut)
+	}
+	if code, _, errOut := call(t.Context(), env, `{"uuid":"one"}`, "provider", "add", "x"); code != 0 {
+		t.Fatal(errOut)
+	}
+	s := startService(t, env)
+	if code, body := s.get(t, "POST", "/api/v1/pools/x/one/usage", s.key); code != http.StatusOK {
+		t.Errorf("usage: %d %s", code, body)
+	}
+	if code := s.stop(); code != poolkeeper.ExitOK {
+		t.Errorf("exit code %d: %s", code, s.errOut)
+	}
+	if code, out, _ := call(t.Context(), env, "", "usage", "x", "one"); code != 0 || !strings.Contains(out, "usageCount 2") {
+		t.Errorf("%d %s", code, out)
+	}
+}
