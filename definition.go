@@ -73,7 +73,10 @@ func DerivedID(definition []byte, ordinal int) string {
 		bare = definition
 	}
 	sum := sha256.Sum256(rawjson.Compact(nil, bare))
-	id := "~" + hex.EncodeToString(sum[:8])
+	return withOrdinal("~"+hex.EncodeToString(sum[:8]), ordinal)
+}
+
+func withOrdinal(id string, ordinal int) string {
 	if ordinal > 1 {
 		id += "." + strconv.Itoa(ordinal)
 	}
@@ -92,11 +95,12 @@ func AssignIDs(definitions [][]byte) (ids []string, derived []bool) {
 			ids[i], taken[id] = id, true
 		}
 	}
+	ordinals := map[string]int{} // the last one given out, by the id without
 	for i, def := range definitions {
-		for n := 1; ids[i] == ""; n++ {
-			if id := DerivedID(def, n); !taken[id] {
-				ids[i], derived[i], taken[id] = id, true, true
-			}
+		if ids[i] == "" {
+			first := DerivedID(def, 1)
+			ordinals[first]++
+			ids[i], derived[i] = withOrdinal(first, ordinals[first]), true
 		}
 	}
 	return ids, derived

@@ -373,3 +373,38 @@ func TestImportAgainstOthers(t *testing.T) {
 		}
 	}
 }
+
+// deaf says that it has changed the configuration, and has not.
+type deaf struct{ poolkeeper.Backend }
+
+func (b *deaf) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Result {
+	if len(ops) == 1 && ops[0].Key == poolkeeper.ConfigKey {
+		return []poolkeeper.Result{{Status: poolkeeper.Applied, Changed: true}}
+	}
+	return b.Backend.Apply(ctx, ops...)
+}
+
+func TestImportIsVerified(t *testing.T) {
+	st := poolkeeper.New(&deaf{memstore.New(nil)}, nil)
+	mustImport(t, st, writeTree(t, map[string]string{"configs/config.json": `{"a":1}`}), nil)
+	_, err := transfer.Import(context.Background(), st, writeTree(t, map[string]string{"configs/config.json": `{"a":2}`}), nil)
+	if !errors.Is(err, poolkeeper.ErrDiffers) || !strings.Contains(err.Error(), "config") {
+		t.Errorf("error %v, want ErrDiffers about config", err)
+	}
+}
+
+func TestImportChangedSession(t *testing.T) {
+	ctx := context.Background()
+	st := imported(t, writeTree(t, map[string]string{"configs/token-store.json": `{"tokens":{"s":{"n":1}}}`}))
+	dir := writeTree(t, map[string]string{"configs/token-store.json": `{"tokens":{"s":{"n":2}}}`})
+	for _, c := range []struct {
+		force bool
+		want  string
+		kept  int
+	}{{false, `{"n":1}`, 1}, {true, `{"n":2}`, 0}} {
+		res := mustImport(t, st, dir, &transfer.ImportOptions{Force: c.force})
+		if s, err := st.Session(ctx, "s"); err != nil || string(s.Document) != c.want || len(res.Kept) != c.kept {
+			t.Errorf("force %v: session %s, %v, kept %v", c.force, s.Document, err, res.Kept)
+		}
+	}
+}

@@ -97,7 +97,8 @@ local function finish(results, kind, body, structural)
     redis.call('HDEL', KEYS[1], 'dead')
   end
   if kind ~= '' then
-    redis.call(ARGV[6], ARGV[7], '1' .. netstring(KEYS[1]) .. netstring(prev) .. netstring(rev) .. netstring(kind) .. body)
+    -- By now all is done: a user who may not publish is no reason to fail.
+    redis.pcall(ARGV[6], ARGV[7], '1' .. netstring(KEYS[1]) .. netstring(prev) .. netstring(rev) .. netstring(kind) .. body)
   end
   return 'OK ' .. answer
 end

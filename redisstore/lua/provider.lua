@@ -18,6 +18,7 @@ if expect == 'absent' then
 elseif not cur or redis.sha1hex(cur) ~= expect then
   return finish('~', '', '')
 end
+redis.call('HLEN', KEYS[2]) -- fails here, before anything is written, where that is no hash
 if op == 'rename' and redis.call('HEXISTS', KEYS[3], newid) == 1 then return finish('~', '', '') end
 local score = redis.call('ZSCORE', KEYS[4], id)
 if not score then

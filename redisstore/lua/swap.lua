@@ -21,6 +21,7 @@ if op == 'delete' then
   redis.call('PEXPIRE', KEYS[1], LIFE)
   return answer
 end
+redis.call('HLEN', KEYS[2]) -- fails here, before anything is written, where that is no hash
 if staged > 0 and redis.call('ZCARD', KEYS[6]) ~= staged then return finish('gone', '', '') end
 redis.call('UNLINK', KEYS[4])
 if op == 'replace' then

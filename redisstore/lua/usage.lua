@@ -45,7 +45,7 @@ local function seed(row, id)
 end
 
 local g, left, n, now = group - 2, 0, 0, ''
-local format, find = string.format, string.find
+local find = string.find
 for i = 1, m do
   if left == 0 then
     g = g + 3
@@ -64,15 +64,15 @@ for i = 1, m do
   else
     v, was = v or from[1], was or from[2]
     local x = tonumber(v)
-    if x and x >= 0 and x < 1e15 and x % 1 == 0 then
-      v = format('%.0f', x + n)
+    if x and x >= 0 and x % 1 == 0 and x + n < 1e14 then
+      v = x + n .. '' -- up to fourteen digits are written exactly
     else
       v = add(toint(v), n)
     end
     results[i] = v
     set[k + 1], set[k + 2] = field, v
     k = k + 2
-    if was < now or (was ~= now and not find(was, '^"%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ"$')) then
+    if was ~= now and (was < now or not find(was, '^"%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ"$')) then
       set[k + 1], set[k + 2] = ARGV[names + 2 * i - 1], now
       k = k + 2
     end
