@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
@@ -76,6 +77,10 @@ func (s *Store) RenameProvider(ctx context.Context, r Ref, newID string, cond If
 	if err := op.Validate(); err != nil {
 		return Result{}, err
 	}
+	// A rename that is going to be refused must not move the token first.
+	if err := s.renamable(ctx, r, newID, cond); err != nil {
+		return Result{}, Annotate(err, string(op.Kind), r.String())
+	}
 	from, err := s.tokenBefore(ctx, r, newID)
 	if err != nil {
 		return Result{}, Annotate(err, string(op.Kind), r.String())
@@ -85,11 +90,41 @@ func (s *Store) RenameProvider(ctx context.Context, r Ref, newID string, cond If
 		return Result{}, Annotate(err, string(op.Kind), r.String())
 	}
 	res, err := s.apply(ctx, op)
+	if errors.Is(err, ErrIndeterminate) {
+		return res, err // the copy may be the token of the new id by now
+	}
 	if err != nil {
 		move.undo(ctx)
 		return res, err
 	}
-	return res, Annotate(move.finish(ctx), "move token", r.String())
+	if err := move.finish(ctx); err != nil {
+		e := Errorf(ErrIndeterminate, "the provider was renamed, but its token has perhaps not moved: %v", err)
+		return res, Annotate(e.WithHint("rename it again"), string(op.Kind), r.String())
+	}
+	return res, nil
+}
+
+// renamable checks what can be known ahead of a rename.
+func (s *Store) renamable(ctx context.Context, r Ref, newID string, cond If) error {
+	to := Ref{r.Type, newID}
+	snap, err := s.b.Load(ctx, ProviderKey(r), ProviderKey(to))
+	if err != nil {
+		return err
+	}
+	p, taken := snap.Provider(r), snap.Provider(to)
+	switch {
+	case p == nil && cond != Always:
+		return Errorf(ErrConflict, "it is not there")
+	case p == nil:
+		return &Error{Err: ErrNotFound}
+	case p.ID == newID: // again
+		return nil
+	case cond == IfAbsent || cond != Always && cond != IfPresent && cond != If(p.ETag()):
+		return Errorf(ErrConflict, "it is not as the caller saw it").WithHint("read it again and decide anew")
+	case taken != nil && taken.ID == newID:
+		return Errorf(ErrExists, "provider %s already exists", to)
+	}
+	return nil
 }
 
 // Usage adds n to the usageCount of a provider and moves lastUsed forward. The

@@ -78,7 +78,7 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 	if err := op.Validate(); err != nil {
 		return poolkeeper.Result{Err: err}
 	}
-	if _, err := s.ready(ctx); err != nil {
+	if err := s.writable(ctx); err != nil {
 		return poolkeeper.Result{Err: err}
 	}
 	switch op.Kind {
@@ -103,22 +103,44 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 // retry tries an op that builds on what it read until nothing came between.
 func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.Context, *poolkeeper.Op) (poolkeeper.Result, bool)) poolkeeper.Result {
 	began := time.Now()
-	for n := range maxTries {
+	for n := 0; n < maxTries; {
 		if err := ctx.Err(); err != nil {
 			return poolkeeper.Result{Err: err}
 		}
-		if res, ok := try(ctx, op); ok {
-			// What it reads first may meet a connection that has ended: as
-			// nothing was applied, it is tried as long as a lane would.
-			if !isOutage(res.Err) || time.Since(began) >= s.opts.RetryFor {
-				return res
-			}
+		res, ok := try(ctx, op)
+		switch {
+		case !ok:
+			n++
+		case !isOutage(res.Err) || time.Since(began) >= s.opts.RetryFor:
+			return s.certain(ctx, res)
 		}
-		if n > 2 { // let those go first that keep coming between
-			time.Sleep(rand.N(time.Duration(min(n, 20)) * time.Millisecond))
+		// What was read first may have met a connection that had ended: as
+		// nothing was applied, it is tried as long as a lane would.
+		if ok || n > 3 { // let those go first that keep coming between
+			time.Sleep(rand.N(time.Duration(min(n+2, 20)) * time.Millisecond))
 		}
 	}
-	return poolkeeper.Result{Err: poolkeeper.Errorf(poolkeeper.ErrConflict, "%s changed too often meanwhile", op.Subject())}
+	return s.certain(ctx, poolkeeper.Result{Err: poolkeeper.Errorf(poolkeeper.ErrConflict, "%s changed too often meanwhile", op.Subject())})
+}
+
+// certain makes sure of a result that was decided by what was read alone: no
+// script has compared the epoch for it.
+func (s *Store) certain(ctx context.Context, res poolkeeper.Result) poolkeeper.Result {
+	switch poolkeeper.ClassOf(res.Err).Err {
+	case poolkeeper.ErrNotFound, poolkeeper.ErrExists, poolkeeper.ErrConflict, poolkeeper.ErrInvalid, poolkeeper.ErrDamaged:
+	default:
+		if res.Err != nil || res.Changed {
+			return res
+		}
+	}
+	epoch, err := s.ready(ctx)
+	if err == nil {
+		err = s.still(ctx, epoch)
+	}
+	if err != nil {
+		return poolkeeper.Result{Err: err}
+	}
+	return res
 }
 
 func refuse(err error) (poolkeeper.Result, bool) { return poolkeeper.Result{Err: err}, true }

@@ -46,6 +46,9 @@ func classify(err error) *failure {
 		case denials[word] != "":
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s (%s)", denials[word], word).
 				WithHint("check the credentials and the ACL of the Redis user")}
+		case strings.Contains(text, "The user executing the script"):
+			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrForbidden, "the Redis user lacks a permission that the scripts need").
+				WithHint("give the user the whole ACL line of docs/formats.md")}
 		case word == "WRONGTYPE" || strings.Contains(text, "WRONGTYPE"):
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrDamaged, "a key in Redis has another type than Poolkeeper gave it")}
 		}

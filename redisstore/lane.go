@@ -265,8 +265,8 @@ type work struct {
 	batch   *batch
 	open    []int // calls without a result yet
 	request *request
-	confirm string // 1: K may be without ctl
-	sent    bool   // a copy may still reach Redis: the request is frozen
+	fresh   bool // K may be without ctl
+	sent    bool // a copy may still reach Redis: the request is frozen
 	tries   int
 
 	orphaned bool  // the callers were let go
@@ -291,7 +291,7 @@ func (w *work) step() bool {
 			return w.refused(&failure{err: err, again: isOutage(err)})
 		}
 		keys := append([]string{w.s.ctl(w.key)}, w.request.keys...)
-		args := append([]string{epoch, w.s.writer, strconv.FormatUint(w.seq+1, 10), w.confirm,
+		args := append([]string{epoch, w.s.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
 			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), w.s.publish, w.s.channel(epoch, w.key)}, w.request.args...)
 		answer, err := w.request.script.run(context.Background(), w.s.client, keys, args)
 		w.tries++
@@ -299,9 +299,11 @@ func (w *work) step() bool {
 			return w.refused(f)
 		}
 		switch {
-		case strings.HasPrefix(answer, "OK "):
-			w.seq++
-			w.sent, w.request, w.confirm, w.tries = false, nil, "", 0
+		case strings.HasPrefix(answer, "OK "), strings.HasPrefix(answer, "NO "):
+			if answer[0] == 'O' {
+				w.seq++
+			}
+			w.sent, w.request, w.fresh, w.tries = false, nil, false, 0
 			if err := w.accept(answer[3:]); err != nil {
 				w.batch.fail(err)
 				return true
@@ -312,7 +314,7 @@ func (w *work) step() bool {
 			if err := w.confirmEpoch(epoch); err != nil {
 				return w.refused(err)
 			}
-			w.confirm = "1"
+			w.fresh = true
 		default:
 			w.batch.fail(w.lost(answer))
 			return true
@@ -330,6 +332,18 @@ func (l *lane) begin(b *batch) *work {
 		}
 	}
 	return w
+}
+
+// flags tell the script what it cannot know of the batch.
+func (w *work) flags() string {
+	flags := ""
+	if w.fresh {
+		flags = "n"
+	}
+	if w.sent {
+		flags += "a"
+	}
+	return flags
 }
 
 // refused decides what an attempt without an answer, or with a refusal, means.

@@ -26,16 +26,21 @@ func (s *Store) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.S
 	if len(keys) == 1 && keys[0] == poolkeeper.MetaKey {
 		return r.snap, r.meta()
 	}
-	if _, err := s.ready(ctx); err != nil {
+	epoch, err := s.ready(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if len(keys) == 0 {
-		return r.snap, r.everything()
+		err = r.everything()
 	}
-	for _, k := range keys {
-		if err := r.one(k); err != nil {
-			return nil, err
-		}
+	for i := 0; i < len(keys) && err == nil; i++ {
+		err = r.one(keys[i])
+	}
+	if err == nil {
+		err = s.still(ctx, epoch)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return r.snap, nil
 }

@@ -27,7 +27,12 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	info := poolkeeper.Info{Importing: meta[metaImporting] != ""}
 	epoch := meta[metaEpoch]
+	known := s.epoch.Load()
 	switch {
+	case known != nil && epoch != *known:
+		// Whoever knows an epoch goes on with no other: what it has counted and
+		// seen is of that one.
+		info.Epoch, info.Problem = epoch, errEpoch.Detail
 	case epoch == "":
 		foreign := false
 		if meta[metaImporting] == "" {
@@ -35,12 +40,20 @@ func (s *Store) check(ctx context.Context) error {
 				return err
 			}
 		}
+		if foreign { // unless they are what a restore has written meanwhile
+			n, err := s.client.Do(ctx, s.client.B().Exists().Key(s.meta()).Build()).AsInt64()
+			if err != nil {
+				return readError(err)
+			}
+			if n > 0 && len(meta) == 0 {
+				return s.check(ctx)
+			}
+		}
 		if foreign {
 			info.Problem = errForeign.Detail
 		} else {
 			info.Problem = errUninitialized.Detail
 		}
-		s.epoch.Store(nil)
 	default:
 		info.Ready = true
 		if n, err := strconv.Atoi(meta[metaMinWriter]); meta[metaMinWriter] != "" && (err != nil || n > schema) {
@@ -77,14 +90,40 @@ func (s *Store) ready(ctx context.Context) (string, error) {
 	problem := s.cause.Problem
 	s.mu.Unlock()
 	switch problem {
-	case "":
+	case "", errTooNew.Detail: // which may be read
 		return *s.epoch.Load(), nil
 	case errForeign.Detail:
 		return "", errForeign
-	case errTooNew.Detail:
-		return "", errTooNew
+	case errEpoch.Detail:
+		return "", errEpoch
 	}
 	return "", errUninitialized
+}
+
+// writable is ready for those who are going to write.
+func (s *Store) writable(ctx context.Context) error {
+	if _, err := s.ready(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause.Problem == errTooNew.Detail {
+		return errTooNew
+	}
+	return nil
+}
+
+// still makes sure that what was read, or found missing, is of the store that
+// was opened: a Redis that has lost everything answers reads like an empty one.
+func (s *Store) still(ctx context.Context, epoch string) error {
+	now, err := s.client.Do(ctx, s.client.B().Hget().Key(s.meta()).Field(metaEpoch).Build()).ToString()
+	switch {
+	case err != nil && !isNil(err):
+		return readError(err)
+	case now != epoch:
+		return errEpoch
+	}
+	return nil
 }
 
 // foreign reports whether there are keys under the prefix at all. It is asked
@@ -141,6 +180,13 @@ func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
 		if v := serverVersion(text); v != [2]int{} {
 			info.Details["version"] = strconv.Itoa(v[0]) + "." + strconv.Itoa(v[1])
 		}
+	}
+	probe := s.client.B().Publish().Channel(s.prefix + "changes:").Message("").Build()
+	if s.publish == "SPUBLISH" {
+		probe = s.client.B().Spublish().Channel(s.prefix + "changes:").Message("").Build()
+	}
+	if f := classify(s.client.Do(ctx, probe).Error()); f != nil && poolkeeper.ClassOf(f.err).Err == poolkeeper.ErrForbidden {
+		info.Warnings = append(info.Warnings, "the Redis user may not publish to "+s.prefix+"*: other instances learn of changes late")
 	}
 	policy, err := s.client.Do(ctx, s.client.B().ConfigGet().Parameter("maxmemory-policy").Build()).AsStrMap()
 	if p := policy["maxmemory-policy"]; err == nil && p != "" {

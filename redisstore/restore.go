@@ -43,6 +43,8 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 		return errInitialized
 	case cause.Problem == errForeign.Detail:
 		return errForeign
+	case cause.Problem == errEpoch.Detail:
+		return errEpoch
 	}
 	r, err := s.beginRestore(ctx)
 	if err != nil {

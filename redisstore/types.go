@@ -48,10 +48,19 @@ func (s *Store) ensureType(ctx context.Context, typ string) error {
 func (s *Store) removeType(ctx context.Context, typ string) error {
 	ctx = context.WithoutCancel(ctx)
 	if err := s.client.Do(ctx, s.client.B().Srem().Key(s.types()).Member(typ).Build()).Error(); err != nil {
-		return readError(err)
+		return half(readError(err))
 	}
 	res, _ := s.changeTypes(ctx, nil, "remove", typ)
-	return res.Err
+	return half(res.Err)
+}
+
+// half is the error of an op that removed a pool, and did not get to take its
+// type off the list: it cannot say any more that nothing was applied.
+func half(err error) error {
+	if !isOutage(err) {
+		return err
+	}
+	return poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the pool was removed, its type is perhaps still listed: %v", err)
 }
 
 func (s *Store) reorderTypes(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, ok bool) {

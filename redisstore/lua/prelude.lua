@@ -5,15 +5,18 @@
 -- ARGV[1]  epoch of the store         ARGV[5]  now, in ms, as text
 -- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
 -- ARGV[3]  sequence of the batch      ARGV[7]  channel
--- ARGV[4]  1: write although K has no ctl yet
+-- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before
 --
 -- Answers with a text:
 --   OK <revision>;<results>   applied now, or before under this sequence
+--   NO <revision>;<results>   every op was refused or had nothing to change: the
+--                             sequence was not used. Not for a batch that was
+--                             sent before, as a copy of it may come late
 --   NEW     K has no ctl: the caller makes sure of the epoch, and asks again
 --   EPOCH   K belongs to a store of another epoch
 --   LOST    K misses batches of this writer that were acknowledged
 --   OLD     a later batch of this writer was applied already
--- All but OK change nothing. A revision is "<number> <writer> <sequence>".
+-- All but OK write nothing. A revision is "<number> <writer> <sequence>".
 local EPOCH, WRITER, SEQ, NOW = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local FIRST = 8 -- the first argument of the script's own
 local LIFE = 2592000000 -- a writer is remembered for 30 days
@@ -23,7 +26,7 @@ if ctl[1] then
   if ctl[1] ~= EPOCH then return 'EPOCH' end
 elseif tonumber(SEQ) > 1 then
   return 'LOST'
-elseif ARGV[4] ~= '1' then
+elseif not string.find(ARGV[4], 'n', 1, true) then
   return 'NEW'
 end
 do
@@ -64,6 +67,7 @@ end
 local function finish(results, kind, body, structural)
   local prev = ctl[2] or '0'
   local rev = prev
+  if kind == '' and not string.find(ARGV[4], 'a', 1, true) then return 'NO ' .. rev .. ';' .. results end
   local set = {'epoch', EPOCH}
   if kind ~= '' then
     rev = string.format('%.0f', tonumber(string.match(prev, '^%d+')) + 1) .. ' ' .. WRITER .. ' ' .. SEQ
