@@ -13,11 +13,13 @@ TESTFLAGS ?=
 RUN_ARGS ?=
 # Passed on to `poolkeeper bench` by `make bench`.
 BENCH_ARGS ?=
+# How often `make test-exact` counts, each time with another seed.
+EXACT_RUNS ?= 20
 
-.PHONY: help build run test check bench mutants fuzz lint clean
+.PHONY: help build run test test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/poolkeeper
 	$(GO) build -trimpath -o $(BIN) ./cmd/poolkeeper
@@ -28,6 +30,10 @@ run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
+
+test-exact: ## count at full size while connections break and processes are killed, EXACT_RUNS (20) times
+	scripts/require-redis
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./redisstore -run '^TestExact' -v -count=1 -exact.runs=$(EXACT_RUNS) -timeout 60m
 
 check: ## do what CI does, on the working tree
 	.ci/run

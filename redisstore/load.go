@@ -22,6 +22,20 @@ func (s *Store) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.S
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	// A read leaves nothing behind: one that met a connection that had ended is
+	// tried again at once, on another.
+	for n := 0; ; n++ {
+		snap, err := s.load(ctx, keys)
+		if n == maxReads || !isOutage(err) || ctx.Err() != nil {
+			return snap, err
+		}
+	}
+}
+
+// maxReads is how often a read is tried again.
+const maxReads = 2
+
+func (s *Store) load(ctx context.Context, keys []poolkeeper.Key) (*poolkeeper.Snapshot, error) {
 	r := &reader{Store: s, ctx: ctx, snap: poolkeeper.NewSnapshot()}
 	if len(keys) == 1 && keys[0] == poolkeeper.MetaKey {
 		return r.snap, r.meta()
