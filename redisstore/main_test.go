@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -32,6 +33,10 @@ func TestMain(m *testing.M) {
 			os.Exit(2)
 		}
 		os.Exit(run())
+	}
+	// The seed in a failure's text is enough; a file would be left in the tree.
+	if err := flag.Set("rapid.nofailfile", "true"); err != nil {
+		panic(err)
 	}
 	// The Cluster client of rueidis leaves goroutines behind that sleep up to
 	// five seconds after its Close; they end by themselves.
