@@ -1,0 +1,214 @@
+package redisstore
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/redis/rueidis"
+)
+
+// maxAtOnce is how many providers a pool may have to be read in one
+// transaction; a bigger one is read in parts between two equal revisions.
+const maxAtOnce = 10_000
+
+// pools reads all pools: those listed, and those found beside them.
+func (r *reader) pools(found []string) error {
+	types, err := r.readTypes(r.ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range found {
+		if !slices.Contains(types, t) {
+			types = append(types, t)
+		}
+	}
+	for _, t := range types {
+		if err := r.pool(t); err != nil {
+			return err
+		}
+		if r.snap.Pools[t] == nil { // listed and empty
+			r.snap.Pools[t] = &poolkeeper.Pool{Type: t}
+		}
+	}
+	r.snap.Types = types
+	return nil
+}
+
+// pool reads one pool, if it is there.
+func (r *reader) pool(typ string) error {
+	key := r.Store.pool(typ)
+	size, err := r.client.Do(r.ctx, r.client.B().Hlen().Key(key).Build()).AsInt64()
+	if err != nil {
+		return readError(err)
+	}
+	if size > maxAtOnce {
+		for range 10 {
+			p, whole, err := r.poolInParts(typ)
+			if err != nil {
+				return err
+			}
+			if whole {
+				r.snap.Pools[typ] = p
+				return nil
+			}
+		}
+	}
+	p, err := r.poolAtOnce(typ)
+	if err != nil {
+		return err
+	}
+	if len(p.Providers) == 0 {
+		listed, err := r.readTypes(r.ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(listed, typ) {
+			return nil
+		}
+	}
+	r.snap.Pools[typ] = p
+	return nil
+}
+
+func (r *reader) poolAtOnce(typ string) (*poolkeeper.Pool, error) {
+	key := r.Store.pool(typ)
+	parts, err := r.transaction(r.ctx,
+		r.client.B().Hmget().Key(r.ctl(key)).Field("rev", "srev").Build(),
+		r.client.B().Zrange().Key(r.order(key)).Min("0").Max("-1").Build(),
+		r.client.B().Hgetall().Key(key).Build(),
+		r.client.B().Hgetall().Key(r.state(key)).Build())
+	if err != nil {
+		return nil, err
+	}
+	p := &poolkeeper.Pool{Type: typ}
+	if err := readRevisions(p, parts[0]); err != nil {
+		return nil, err
+	}
+	order, err := parts[1].AsStrSlice()
+	if err != nil {
+		return nil, readError(err)
+	}
+	defs, err := parts[2].AsStrMap()
+	if err != nil {
+		return nil, readError(err)
+	}
+	lits, err := parts[3].AsStrMap()
+	if err != nil {
+		return nil, readError(err)
+	}
+	states := make(map[string]*poolkeeper.State, len(defs))
+	for name, lit := range lits {
+		i := strings.LastIndexByte(name, ':')
+		if i < 0 {
+			continue
+		}
+		st := states[name[:i]]
+		if st == nil {
+			st = &poolkeeper.State{}
+			states[name[:i]] = st
+		}
+		lay(st, name[i+1:], lit)
+	}
+	for _, id := range completeOrder(order, defs) {
+		pr := poolkeeper.Provider{Ref: poolkeeper.Ref{Type: typ, ID: id}, Definition: []byte(defs[id])}
+		if st := states[id]; st != nil {
+			pr.State = *st
+		}
+		p.Providers = append(p.Providers, pr)
+	}
+	return p, nil
+}
+
+func readRevisions(p *poolkeeper.Pool, m rueidis.RedisMessage) (err error) {
+	ctl, err := m.ToArray()
+	if err != nil {
+		return readError(err)
+	}
+	if p.Revision, err = parseRevision(textOr(ctl[0], "0")); err != nil {
+		return err
+	}
+	p.Structure, err = parseRevision(textOr(ctl[1], "0"))
+	return err
+}
+
+// poolInParts reads a big pool without holding Redis up: definitions and order
+// are one whole where the structure revision is the same before and after; the
+// state of each provider is read by one command.
+func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, whole bool, err error) {
+	key := r.Store.pool(typ)
+	revisions := func() (*poolkeeper.Pool, error) {
+		m, err := r.client.Do(r.ctx, r.client.B().Hmget().Key(r.ctl(key)).Field("rev", "srev").Build()).ToMessage()
+		if err != nil {
+			return nil, readError(err)
+		}
+		p := &poolkeeper.Pool{Type: typ}
+		return p, readRevisions(p, m)
+	}
+	if p, err = revisions(); err != nil {
+		return nil, false, err
+	}
+	order, err := r.client.Do(r.ctx, r.client.B().Zrange().Key(r.order(key)).Min("0").Max("-1").Build()).AsStrSlice()
+	if err != nil {
+		return nil, false, readError(err)
+	}
+	for ids := range slices.Chunk(order, chunk) {
+		cmds := rueidis.Commands{r.client.B().Hmget().Key(key).Field(ids...).Build()}
+		var names []string
+		for _, id := range ids {
+			names = append(names, stateFields(id)...)
+		}
+		cmds = append(cmds, r.client.B().Hmget().Key(r.state(key)).Field(names...).Build())
+		rs := r.client.DoMulti(r.ctx, cmds...)
+		defs, err := rs[0].ToArray()
+		if err != nil {
+			return nil, false, readError(err)
+		}
+		lits, err := rs[1].ToArray()
+		if err != nil {
+			return nil, false, readError(err)
+		}
+		for i, id := range ids {
+			def, err := defs[i].ToString()
+			if isNil(err) {
+				return nil, false, nil
+			}
+			if err != nil {
+				return nil, false, readError(err)
+			}
+			n := poolkeeper.NumFields + 1
+			p.Providers = append(p.Providers, poolkeeper.Provider{Ref: poolkeeper.Ref{Type: typ, ID: id}, Definition: []byte(def),
+				State: readState(lits[i*n : (i+1)*n])})
+		}
+	}
+	after, err := revisions()
+	if err != nil {
+		return nil, false, err
+	}
+	size, err := r.client.Do(r.ctx, r.client.B().Hlen().Key(key).Build()).AsInt64()
+	if err != nil {
+		return nil, false, readError(err)
+	}
+	return p, after.Structure == p.Structure && int(size) == len(p.Providers), nil
+}
+
+// provider reads one provider into a pool of its own.
+func (r *reader) provider(ref poolkeeper.Ref) error {
+	got, err := r.read(r.ctx, ref.Type, ref.ID, "", true)
+	if err != nil || got.def == nil {
+		return err
+	}
+	p := r.snap.Pools[ref.Type]
+	if p == nil {
+		p = &poolkeeper.Pool{Type: ref.Type}
+		r.snap.Pools[ref.Type] = p
+	}
+	p.Revision, p.Structure = got.rev, got.structure
+	if got.id != ref.ID {
+		r.snap.Aliases[ref] = got.id
+	}
+	if p.Provider(got.id) == nil {
+		p.Providers = append(p.Providers, poolkeeper.Provider{Ref: poolkeeper.Ref{Type: ref.Type, ID: got.id}, Definition: got.def, State: got.state})
+	}
+	return nil
+}

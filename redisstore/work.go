@@ -1,0 +1,249 @@
+package redisstore
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// work is a batch on its way: what is frozen of it, and how often it was sent.
+type work struct {
+	*lane
+	batch   *batch
+	open    []int // calls without a result yet
+	request *request
+	fresh   bool // K may be without ctl
+	sent    bool // a copy may still reach Redis: the request is frozen
+	tries   int
+
+	orphaned bool  // the callers were let go
+	rowOf    []int // of a usage batch: the row of each open call
+}
+
+// step sends the batch once. It returns true when the batch is done with, and
+// false where it is to be sent again after a pause.
+func (w *work) step() bool {
+	for {
+		if w.request == nil {
+			if err := w.prepare(); err != nil {
+				return w.refused(err)
+			}
+			if w.request == nil { // every call has its result
+				close(w.batch.done)
+				return true
+			}
+		}
+		epoch, err := w.s.ready(context.Background())
+		if err != nil {
+			return w.refused(&failure{err: err, again: isOutage(err)})
+		}
+		keys := append([]string{w.s.ctl(w.key)}, w.request.keys...)
+		args := append([]string{epoch, w.s.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
+			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), w.s.publish, w.s.channel(epoch, w.key)}, w.request.args...)
+		answer, err := w.request.script.run(context.Background(), w.s.client, keys, args)
+		w.tries++
+		if f := classify(err); f != nil {
+			return w.refused(f)
+		}
+		switch {
+		case strings.HasPrefix(answer, "OK "), strings.HasPrefix(answer, "NO "):
+			if answer[0] == 'O' {
+				w.seq++
+			}
+			w.sent, w.request, w.fresh, w.tries = false, nil, false, 0
+			if err := w.accept(answer[3:]); err != nil {
+				w.batch.fail(err)
+				return true
+			}
+		case answer == "NEW":
+			// The first write of anybody to this key: make sure that it is not
+			// the emptiness of a Redis that lost everything.
+			if err := w.confirmEpoch(epoch); err != nil {
+				return w.refused(err)
+			}
+			w.fresh = true
+		default:
+			w.batch.fail(w.lost(answer))
+			return true
+		}
+	}
+}
+
+// begin begins the work on a batch that was taken: calls that were cancelled
+// before that are left out.
+func (l *lane) begin(b *batch) *work {
+	w := &work{lane: l, batch: b, open: make([]int, 0, len(b.calls))}
+	for i := range b.calls {
+		if !b.calls[i].cancelled {
+			w.open = append(w.open, i)
+		}
+	}
+	return w
+}
+
+// flags tell the script what it cannot know of the batch.
+func (w *work) flags() string {
+	flags := ""
+	if w.fresh {
+		flags = "n"
+	}
+	if w.sent {
+		flags += "a"
+	}
+	return flags
+}
+
+// refused decides what an attempt without an answer, or with a refusal, means.
+func (w *work) refused(f *failure) bool {
+	w.sent = w.sent || f.sent
+	if f.sent {
+		w.resent = true
+	}
+	if !f.again && !w.sent {
+		w.batch.fail(f.err)
+		return true
+	}
+	if time.Since(w.batch.formed) < w.s.opts.RetryFor {
+		return false
+	}
+	if !w.sent {
+		w.batch.fail(f.err)
+		return true
+	}
+	// The callers hear that the outcome is unknown; the lane goes on finding
+	// it out, because nothing may overtake the batch.
+	if !w.orphaned {
+		orphan := w.batch.orphan()
+		w.batch.fail(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "no answer from Redis for %v", w.s.opts.RetryFor))
+		w.batch, w.orphaned = orphan, true
+	}
+	return false
+}
+
+// pause is how long to wait before the batch is sent again.
+func (w *work) pause() time.Duration {
+	d := time.Millisecond << min(w.tries, 8)
+	return d/2 + rand.N(d)
+}
+
+// abandon answers a batch whose outcome will not be known: the store closes.
+func (w *work) abandon() {
+	if w.sent {
+		w.batch.fail(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the store was closed before an answer came"))
+		return
+	}
+	w.batch.fail(&poolkeeper.Error{Err: poolkeeper.ErrClosed})
+}
+
+// confirmEpoch makes sure that the store is still the one that was opened.
+func (w *work) confirmEpoch(epoch string) *failure {
+	now, err := w.s.client.Do(context.Background(), w.s.client.B().Hget().Key(w.s.meta()).Field(metaEpoch).Build()).ToString()
+	if err == nil && now == epoch {
+		return nil
+	}
+	if err != nil && !isNil(err) {
+		f := classify(err)
+		f.sent = false // a read leaves nothing behind
+		return f
+	}
+	return &failure{err: errEpoch}
+}
+
+var errEpoch = poolkeeper.Errorf(poolkeeper.ErrLost, "the store in Redis is gone, or is another one than the one that was opened").
+	WithHint("Redis was emptied or restored; check it before anything is written")
+
+// lost explains an answer that refuses the whole batch.
+func (w *work) lost(answer string) error {
+	switch answer {
+	case "EPOCH":
+		return errEpoch
+	case "LOST":
+		return poolkeeper.Errorf(poolkeeper.ErrLost, "Redis no longer has changes of %s that it had acknowledged", w.key).
+			WithHint("Redis was restored from an older state; check it before anything is written")
+	}
+	return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected answer %q from a script", firstLine(answer))
+}
+
+// prepare makes the request for the calls that are open.
+func (w *work) prepare() *failure {
+	if len(w.open) == 0 {
+		return nil
+	}
+	switch w.batch.kind {
+	case usageBatch:
+		return w.prepareUsage()
+	case decideBatch:
+		return w.prepareDecide()
+	case valueBatch:
+		w.prepareValues()
+	default:
+		w.request = w.batch.calls[w.open[0]].row
+	}
+	return nil
+}
+
+// accept gives the calls their results from "<revision>;<results>".
+func (w *work) accept(answer string) error {
+	text, results, _ := strings.Cut(answer, ";")
+	rev, err := parseRevision(text)
+	if err != nil {
+		return err
+	}
+	switch w.batch.kind {
+	case usageBatch:
+		return w.acceptUsage(rev, results)
+	case decideBatch:
+		return w.acceptDecide(rev, results)
+	case valueBatch:
+		for i, r := range strings.Split(results, ",") {
+			w.batch.calls[w.open[i]].answerText(r, rev)
+		}
+	default:
+		w.batch.calls[w.open[0]].answerText(results, rev)
+	}
+	w.open = w.open[:0]
+	return nil
+}
+
+// parseRevision reads "<number> <writer> <sequence>", or "0".
+func parseRevision(s string) (poolkeeper.Revision, error) {
+	if s == "0" || s == "" {
+		return poolkeeper.Revision{}, nil
+	}
+	var r poolkeeper.Revision
+	first, rest, ok := strings.Cut(s, " ")
+	writer, last, ok2 := strings.Cut(rest, " ")
+	n, err := strconv.ParseUint(first, 10, 64)
+	seq, err2 := strconv.ParseUint(last, 10, 64)
+	if !ok || !ok2 || err != nil || err2 != nil {
+		return r, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a stored revision cannot be read")
+	}
+	return poolkeeper.Revision{Number: n, Writer: writer, Seq: seq}, nil
+}
+
+func isOutage(err error) bool {
+	return poolkeeper.ClassOf(err).Err == poolkeeper.ErrUnavailable
+}
+
+// unescapeResult reverses escape of the prelude.
+func unescapeResult(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
