@@ -47,6 +47,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("REDIS_KEY_PREFIX", fmt.Sprintf("script%d:", scripts.Add(1)))
 			env.Setenv("FIXTURES", dir)
 			env.Setenv("POOLKEEPER_LOG_FORMAT", "json")
+			// A program with the race detector sleeps for a second at its end.
+			env.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
 			return os.Mkdir(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

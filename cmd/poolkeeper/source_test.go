@@ -90,3 +90,23 @@ func compact(t *testing.T, doc []byte) []byte {
 	}
 	return b.Bytes()
 }
+
+// literals are the pools of a document in their order, each without white
+// space, every literal in it as it is, after the type.
+func literals(t *testing.T, doc []byte) []string {
+	t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(doc))
+	if _, err := dec.Token(); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for dec.More() {
+		typ, err := dec.Token()
+		var pool json.RawMessage
+		if err != nil || dec.Decode(&pool) != nil {
+			t.Fatalf("after %v: %v", typ, err)
+		}
+		out = append(out, fmt.Sprintf("%q: %s", typ, compact(t, pool)))
+	}
+	return out
+}

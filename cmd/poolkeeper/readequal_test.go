@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/memstore"
+	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/poolkeeper/poolkeeper/transfer"
+)
+
+// readsEqual is rule 4: every read has the same answer from the directory, in
+// memory, and from Redis after the import.
+func readsEqual(t *testing.T, env map[string]string, s *source) {
+	t.Helper()
+	set, err := settings.Resolve(settings.Input{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	redis, err := open.Store(t.Context(), set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer redis.Close()
+	snap, _, err := transfer.ReadDir(t.Context(), s.configs(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := poolkeeper.New(memstore.New(nil), nil)
+	defer memory.Close()
+	if err := memory.Restore(t.Context(), snap); err != nil {
+		t.Fatal(err)
+	}
+	want, got := reads(t.Context(), memory, snap), reads(t.Context(), redis, snap)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reads (-memory +redis):\n%s", diff)
+	}
+	if len(want) < 20 {
+		t.Errorf("only %d reads", len(want))
+	}
+
+	// The commands print the same, too.
+	ref := named(t, s)[0]
+	commands := [][]string{
+		{"config", "get"}, {"doc", "list", "--json"}, {"provider", "list"}, {"provider", "list", "--json", "--reveal"},
+		{"token", "get", "--reveal", "--", ref.Type, ref.ID},
+	}
+	for _, args := range commands {
+		inMemory, inRedis := maps.Clone(env), env
+		delete(inMemory, "REDIS_URL")
+		code1, out1, _ := call(t.Context(), inMemory, "", append([]string{"--backend", "memory"}, args...)...)
+		code2, out2, _ := call(t.Context(), inRedis, "", args...)
+		if code1 != code2 || out1 != out2 {
+			t.Errorf("%q: from memory %d, from Redis %d:\n%s", args, code1, code2, cmp.Diff(out1, out2))
+		}
+	}
+}
+
+// reads makes every read that a store has, of everything that a snapshot has
+// and of something that it has not, and writes the answers down. Revisions are
+// a store's own.
+func reads(ctx context.Context, st *poolkeeper.Store, snap *poolkeeper.Snapshot) map[string]string {
+	answers := map[string]string{}
+	say := func(what string, err error, answer string) {
+		if err != nil {
+			answer = "refused: " + poolkeeper.ClassOf(err).Code
+		}
+		answers[what] = answer
+	}
+	put := func(what string, d poolkeeper.Document, err error) {
+		say(what, err, fmt.Sprintf("%q %s %d", d.Data, d.ETag(), d.ExpiresAt))
+	}
+	d, err := st.Config(ctx)
+	put("config", d, err)
+	docs, err := st.Documents(ctx)
+	for _, name := range slices.Sorted(maps.Keys(docs)) {
+		put("documents "+name, docs[name], err)
+	}
+	for k := range snap.Values {
+		switch k.Kind {
+		case poolkeeper.KindDocument:
+			d, err := st.Document(ctx, k.Name)
+			put(k.String(), d, err)
+		case poolkeeper.KindFile:
+			d, err := st.File(ctx, k.Name)
+			put(k.String(), d, err)
+		case poolkeeper.KindSession:
+			bearer, _, err := poolkeeper.DecodeSession(snap.Values[k].Data)
+			if err != nil {
+				say("bearer of "+k.Name, err, "")
+				continue
+			}
+			s, err := st.Session(ctx, bearer)
+			say("session "+bearer, err, fmt.Sprintf("%+v", s))
+		case poolkeeper.KindPassword:
+			ok, err := st.VerifyPassword(ctx, strings.TrimSpace(string(snap.Values[k].Data)))
+			say("password", err, fmt.Sprint(ok))
+		}
+	}
+	types, err := st.Types(ctx)
+	say("types", err, fmt.Sprintf("%q", types))
+	pools, err := st.Pools(ctx)
+	say("pools", err, fmt.Sprint(len(pools)))
+	for _, p := range pools {
+		say("pools "+p.Type, nil, providers(p))
+	}
+	for _, typ := range snap.Types {
+		p, err := st.Pool(ctx, typ)
+		answer := ""
+		if err == nil {
+			answer = providers(p)
+		}
+		say("pool "+typ, err, answer)
+		for i := range snap.Pools[typ].Providers {
+			readProvider(ctx, st, snap.Pools[typ].Providers[i].Ref, say)
+		}
+	}
+	readAll(ctx, st, say)
+	return answers
+}
+
+func readProvider(ctx context.Context, st *poolkeeper.Store, ref poolkeeper.Ref, say func(string, error, string)) {
+	p, err := st.Provider(ctx, ref)
+	answer := ""
+	if err == nil {
+		answer = providers(&poolkeeper.Pool{Providers: []poolkeeper.Provider{*p}})
+	}
+	say("provider "+ref.String(), err, answer)
+	tok, err := st.Token(ctx, ref)
+	say("token "+ref.String(), err, fmt.Sprintf("%q %s", tok.Data, tok.Owner))
+}
+
+// readAll reads everything at once, and what nothing has.
+func readAll(ctx context.Context, st *poolkeeper.Store, say func(string, error, string)) {
+	all, err := st.Snapshot(ctx)
+	if err == nil {
+		say("snapshot types", nil, fmt.Sprintf("%q", all.Types))
+		for typ, p := range all.Pools {
+			say("snapshot pool "+typ, nil, providers(p))
+		}
+		for k, d := range all.Values {
+			say("snapshot "+k.String(), nil, fmt.Sprintf("%q %d", d.Data, d.ExpiresAt))
+		}
+	}
+	say("snapshot", err, "")
+	none := poolkeeper.Ref{Type: "no such type", ID: "no such id"}
+	readProvider(ctx, st, none, say)
+	_, err = st.Pool(ctx, none.Type)
+	say("no pool", err, "there")
+	_, err = st.Document(ctx, "no such document")
+	say("no document", err, "there")
+	_, err = st.File(ctx, "configs/no such file")
+	say("no file", err, "there")
+	_, err = st.Session(ctx, "no such bearer")
+	say("no session", err, "there")
+	ok, err := st.VerifyPassword(ctx, "no such password")
+	say("wrong password", err, fmt.Sprint(ok))
+}
+
+// providers writes down the providers of a pool as readers see them.
+func providers(p *poolkeeper.Pool) string {
+	var b strings.Builder
+	for i := range p.Providers {
+		one := &p.Providers[i]
+		doc, err := one.JSON()
+		fmt.Fprintf(&b, "%s %s %v %v %q %q %v\n", one.Ref, one.ETag(), one.Healthy(), one.Disabled(), one.Definition, doc, err)
+		for _, f := range poolkeeper.Fields() {
+			fmt.Fprintf(&b, "%s=%s/%d ", f, one.Literal(f), one.Count(f))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
+)
+
+// TestServiceWithoutStore takes the store away from a service: every request
+// is refused as such, none writes into the emptiness, and none tells a secret.
+func TestServiceWithoutStore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		take  func(*redistest.Server)
+		codes string
+	}{
+		"away":    {(*redistest.Server).Kill, "unavailable"},
+		"emptied": {(*redistest.Server).FlushAll, "lost uninitialized"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := redistest.Start(t)
+			root := filepath.Join(fixtures(t), "typical")
+			env := map[string]string{
+				"HOME": t.TempDir(), "REDIS_URL": srv.URL(), "POOLKEEPER_CONFIG_DIR": filepath.Join(root, "configs"),
+				"POOLKEEPER_API_KEY": "FAKE-key-of-the-service", "POOLKEEPER_LOG_LEVEL": "debug",
+			}
+			expect(t, env, 0, "", "import")
+			b := &refuser{T: t, service: startService(t, env), output: map[string]string{}}
+			if status, _, body := b.send(&refusal{method: "POST", path: kiroPath + "/usage"}); status != http.StatusOK {
+				t.Fatalf("%d %s", status, body)
+			}
+			c.take(srv)
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			for _, e := range endpoints {
+				if e.path == api+"/status" { // which says so
+					continue
+				}
+				wg.Go(func() {
+					row := e.row("", "")
+					status, _, body := b.send(&row)
+					code := problemCode(body)
+					if status != http.StatusServiceUnavailable || !strings.Contains(c.codes, code) || code == "" {
+						t.Errorf("%s %s: %d %s", e.method, e.path, status, body)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					b.output[e.method+" "+e.path] = body
+				})
+			}
+			wg.Wait()
+			if status, _, body := b.send(&refusal{method: "GET", path: "/readyz"}); status != http.StatusServiceUnavailable {
+				t.Errorf("readyz: %d %s", status, body)
+			}
+			if srv.Running() {
+				if left := srv.Dump(); len(left) > 0 {
+					t.Errorf("the emptied Redis got %d keys", len(left))
+				}
+			}
+			b.service.stop()
+			b.output["log"] = b.service.errOut.String()
+			noLeak(t, allSecrets(t, root), b.output)
+		})
+	}
+}
+
+// problemCode is the code of a problem.
+func problemCode(body string) string {
+	_, rest, _ := strings.Cut(body, `"code":"`)
+	code, _, _ := strings.Cut(rest, `"`)
+	return code
+}
