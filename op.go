@@ -221,6 +221,9 @@ func (op *Op) validate() error {
 		if op.Key.Kind != KindTypes {
 			return Errorf(ErrInvalid, "op %s has the key of a %s", op.Kind, op.Key.Kind)
 		}
+		if op.If != Always {
+			return Errorf(ErrInvalid, "the order of the types has no condition")
+		}
 		return validateOrder(op.Order, ValidateType)
 	}
 	if op.Key.Kind != KindPool {

@@ -2,6 +2,7 @@ package poolkeeper
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -47,6 +48,7 @@ func (s *Store) Restore(ctx context.Context, snap *Snapshot) error { return s.b.
 // Apply applies ops, see [Backend]. Ops without a time get the present one.
 func (s *Store) Apply(ctx context.Context, ops ...Op) []Result {
 	at := s.now().UnixMilli()
+	ops = slices.Clone(ops) // which the caller may use again
 	for i := range ops {
 		if ops[i].At == 0 {
 			ops[i].At = at
@@ -56,7 +58,10 @@ func (s *Store) Apply(ctx context.Context, ops ...Op) []Result {
 }
 
 func (s *Store) apply(ctx context.Context, op Op) (Result, error) {
-	r := s.Apply(ctx, op)[0]
+	if op.At == 0 {
+		op.At = s.now().UnixMilli()
+	}
+	r := s.b.Apply(ctx, op)[0]
 	if r.Err != nil {
 		return r, Annotate(r.Err, string(op.Kind), op.Subject())
 	}

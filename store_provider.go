@@ -78,14 +78,15 @@ func (s *Store) RenameProvider(ctx context.Context, r Ref, newID string, cond If
 		return Result{}, err
 	}
 	// A rename that is going to be refused must not move the token first.
-	if err := s.renamable(ctx, r, newID, cond); err != nil {
+	again, err := s.renamable(ctx, r, newID, cond)
+	if err != nil {
 		return Result{}, Annotate(err, string(op.Kind), r.String())
 	}
 	from, err := s.tokenBefore(ctx, r, newID)
 	if err != nil {
 		return Result{}, Annotate(err, string(op.Kind), r.String())
 	}
-	move, err := s.copyToken(ctx, from, Ref{r.Type, newID})
+	move, err := s.copyToken(ctx, from, Ref{r.Type, newID}, again)
 	if err != nil {
 		return Result{}, Annotate(err, string(op.Kind), r.String())
 	}
@@ -104,27 +105,28 @@ func (s *Store) RenameProvider(ctx context.Context, r Ref, newID string, cond If
 	return res, nil
 }
 
-// renamable checks what can be known ahead of a rename.
-func (s *Store) renamable(ctx context.Context, r Ref, newID string, cond If) error {
+// renamable checks what can be known ahead of a rename. again says that it has
+// been made already.
+func (s *Store) renamable(ctx context.Context, r Ref, newID string, cond If) (again bool, err error) {
 	to := Ref{r.Type, newID}
 	snap, err := s.b.Load(ctx, ProviderKey(r), ProviderKey(to))
 	if err != nil {
-		return err
+		return false, err
 	}
 	p, taken := snap.Provider(r), snap.Provider(to)
 	switch {
 	case p == nil && cond != Always:
-		return Errorf(ErrConflict, "it is not there")
+		return false, Errorf(ErrConflict, "it is not there")
 	case p == nil:
-		return &Error{Err: ErrNotFound}
-	case p.ID == newID: // again
-		return nil
+		return false, &Error{Err: ErrNotFound}
+	case p.ID == newID:
+		return true, nil
 	case cond == IfAbsent || cond != Always && cond != IfPresent && cond != If(p.ETag()):
-		return Errorf(ErrConflict, "it is not as the caller saw it").WithHint("read it again and decide anew")
+		return false, Errorf(ErrConflict, "it is not as the caller saw it").WithHint("read it again and decide anew")
 	case taken != nil && taken.ID == newID:
-		return Errorf(ErrExists, "provider %s already exists", to)
+		return false, Errorf(ErrExists, "provider %s already exists", to)
 	}
-	return nil
+	return false, nil
 }
 
 // Usage adds n to the usageCount of a provider and moves lastUsed forward. The

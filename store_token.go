@@ -3,6 +3,8 @@ package poolkeeper
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 )
 
@@ -44,7 +46,7 @@ func (s *Store) findToken(ctx context.Context, r Ref) (Token, error) {
 	t := Token{Owner: p.Ref}
 	paths := TokenPaths(p.Definition)
 	if len(paths) == 0 {
-		return t, nil
+		return t, s.disown(ctx, &t)
 	}
 	t.Path = paths[0].Path
 	snap, err := s.b.Load(ctx, TokenRefKey(t.Path))
@@ -55,8 +57,28 @@ func (s *Store) findToken(ctx context.Context, r Ref) (Token, error) {
 		if t.Owner, err = DecodeTokenOwner(d.Data); err != nil {
 			return Token{}, &Error{Key: TokenRefKey(t.Path).String(), Err: ErrDamaged, Detail: "its owner cannot be read"}
 		}
+		return t, nil
 	}
-	return t, nil
+	return t, s.disown(ctx, &t)
+}
+
+// disown keeps a provider that no longer names the file of a token, which is
+// stored under its ref, from taking that for its own: others may share it. Its
+// own is then stored under a ref made of its id and path.
+func (s *Store) disown(ctx context.Context, t *Token) error {
+	snap, err := s.b.Load(ctx, Key{Kind: KindTokenRefs})
+	if err != nil {
+		return err
+	}
+	owner := EncodeTokenOwner(t.Owner)
+	for _, d := range snap.Values {
+		if bytes.Equal(d.Data, owner) {
+			sum := sha256.Sum256([]byte(t.Owner.ID + "\x00" + t.Path))
+			t.Owner.ID = "~" + hex.EncodeToString(sum[:8])
+			return nil
+		}
+	}
+	return nil
 }
 
 // PutToken replaces the token of a provider, which must be a JSON object, or
@@ -108,6 +130,22 @@ func (s *Store) onToken(ctx context.Context, r Ref, op Op) (Result, error) {
 		return res, Annotate(err, action, r.String())
 	}
 	res.ID = t.Owner.ID
+	if op.Kind != OpPut {
+		return res, nil
+	}
+	// A rename that came between has taken the token along: then what was put
+	// goes after it.
+	now, err := s.findToken(ctx, r)
+	if err != nil || now.Owner == t.Owner {
+		return res, nil // the put was acknowledged; looking again is a courtesy
+	}
+	op.Key, op.If = TokenKey(now.Owner), Always
+	if res, err = s.apply(ctx, op); err != nil {
+		e := Errorf(ErrIndeterminate, "the provider was renamed meanwhile, and its token is perhaps not the new one: %v", err)
+		return res, Annotate(e.WithHint("put it again"), action, r.String())
+	}
+	s.apply(ctx, Op{Kind: OpDelete, Key: TokenKey(t.Owner), If: If(ETag(op.Data))}) // a leftover harms nobody
+	res.ID = now.Owner.ID
 	return res, nil
 }
 
@@ -133,6 +171,7 @@ type tokenMove struct {
 	s        *Store
 	from, to Ref
 	data     []byte // what was copied; nil where there was nothing
+	again    bool   // the provider has the new id already: a move that was cut off
 	paths    []Key
 }
 
@@ -151,7 +190,7 @@ func (s *Store) tokenBefore(ctx context.Context, r Ref, newID string) (Ref, erro
 }
 
 // copyToken copies the token stored under a ref to another one.
-func (s *Store) copyToken(ctx context.Context, from, to Ref) (*tokenMove, error) {
+func (s *Store) copyToken(ctx context.Context, from, to Ref, again bool) (*tokenMove, error) {
 	m := &tokenMove{s: s, from: from, to: to}
 	snap, err := s.b.Load(ctx, TokenKey(from), Key{Kind: KindTokenRefs})
 	if err != nil {
@@ -159,10 +198,18 @@ func (s *Store) copyToken(ctx context.Context, from, to Ref) (*tokenMove, error)
 	}
 	owner := EncodeTokenOwner(from)
 	for k, d := range snap.Values {
-		if k.Kind == KindTokenRefs && bytes.Equal(d.Data, owner) {
+		if k.Kind != KindTokenRefs {
+			continue
+		}
+		if bytes.Equal(d.Data, owner) {
 			m.paths = append(m.paths, k)
 		}
+		if !again && bytes.Equal(d.Data, EncodeTokenOwner(to)) {
+			return nil, Errorf(ErrExists, "the id %q still owns the token of %s, which providers share", to.ID, k.Name).
+				WithHint("choose another id")
+		}
 	}
+	m.again = again
 	return m, m.copy(ctx)
 }
 
@@ -185,7 +232,12 @@ func (m *tokenMove) copy(ctx context.Context) error {
 		}
 		// What is there is an older copy of ours, or an orphan; but never take
 		// the token of a provider that has the id already.
-		if p := snap.Provider(m.to); m.data == nil && p != nil && p.ID == m.to.ID {
+		if m.again && len(m.paths) == 0 {
+			// Whoever wrote to the provider since wrote here: this is the live one.
+			m.data = d.Data
+			return nil
+		}
+		if p := snap.Provider(m.to); !m.again && m.data == nil && p != nil && p.ID == m.to.ID {
 			return Errorf(ErrExists, "provider %s already exists", m.to)
 		}
 		cond = If(c.ETag())

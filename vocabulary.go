@@ -171,6 +171,11 @@ func (k Key) String() string {
 
 // Validate reports [ErrInvalid] or [ErrTooLarge] where no op can have the key.
 func (k Key) Validate() error {
+	typed := k.Kind == KindPool || k.Kind == KindToken
+	named := k.IsValue() && k.Kind != KindConfig && k.Kind != KindPassword
+	if k.Type != "" && !typed || k.Name != "" && !named {
+		return Errorf(ErrInvalid, "a key of kind %q has a type or name too many", string(k.Kind))
+	}
 	switch k.Kind {
 	case KindPool:
 		return ValidateType(k.Type)

@@ -47,6 +47,10 @@ func (s *Store) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 		wg.Go(func() {
 			defer func() { <-tokens }()
 			for _, i := range perKey[k] {
+				if err := ctx.Err(); err != nil {
+					results[i].Err = err
+					continue
+				}
 				results[i] = s.applyOne(ctx, &ops[i])
 			}
 		})

@@ -29,7 +29,9 @@ type lane struct {
 	busy  bool     // somebody is taking batches
 
 	// Owned by whoever is busy.
+	writer    string // the id that its sequences are under
 	seq       uint64
+	last      time.Time // when a sequence was used
 	resent    bool
 	providers map[string]*known // see runtime.go
 }
@@ -83,7 +85,7 @@ func (s *Store) lane(key string) *lane {
 	if l, ok := s.lanes.Load(key); ok {
 		return l.(*lane)
 	}
-	l, _ := s.lanes.LoadOrStore(key, &lane{s: s, key: key})
+	l, _ := s.lanes.LoadOrStore(key, &lane{s: s, key: key, writer: s.writer})
 	return l.(*lane)
 }
 

@@ -21,7 +21,10 @@ func (s *Store) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.S
 	// tried again at once, on another.
 	for n := 0; ; n++ {
 		snap, err := s.load(ctx, keys)
-		if n == maxReads || !isOutage(err) || ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if n == maxReads || !isOutage(err) {
 			return snap, err
 		}
 	}
@@ -31,7 +34,7 @@ func (s *Store) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.S
 const maxReads = 2
 
 func (s *Store) load(ctx context.Context, keys []poolkeeper.Key) (*poolkeeper.Snapshot, error) {
-	r := &reader{Store: s, ctx: ctx, snap: poolkeeper.NewSnapshot()}
+	r := &reader{Store: s, ctx: ctx, snap: poolkeeper.NewSnapshot(), whole: map[string]bool{}}
 	if len(keys) == 1 && keys[0] == poolkeeper.MetaKey {
 		return r.snap, r.meta()
 	}
@@ -57,8 +60,9 @@ func (s *Store) load(ctx context.Context, keys []poolkeeper.Key) (*poolkeeper.Sn
 // A reader fills a snapshot.
 type reader struct {
 	*Store
-	ctx  context.Context
-	snap *poolkeeper.Snapshot
+	ctx   context.Context
+	snap  *poolkeeper.Snapshot
+	whole map[string]bool // the types whose pools were read whole
 }
 
 func (r *reader) one(key poolkeeper.Key) error {

@@ -49,7 +49,7 @@ func (r *reader) pool(typ string) error {
 				return err
 			}
 			if whole {
-				r.snap.Pools[typ] = p
+				r.snap.Pools[typ], r.whole[typ] = p, true
 				return nil
 			}
 		}
@@ -67,7 +67,7 @@ func (r *reader) pool(typ string) error {
 			return nil
 		}
 	}
-	r.snap.Pools[typ] = p
+	r.snap.Pools[typ], r.whole[typ] = p, true
 	return nil
 }
 
@@ -203,11 +203,13 @@ func (r *reader) provider(ref poolkeeper.Ref) error {
 		p = &poolkeeper.Pool{Type: ref.Type}
 		r.snap.Pools[ref.Type] = p
 	}
-	p.Revision, p.Structure = got.rev, got.structure
+	if !r.whole[ref.Type] { // a pool that was read whole keeps its own
+		p.Revision, p.Structure = got.rev, got.structure
+	}
 	if got.id != ref.ID {
 		r.snap.Aliases[ref] = got.id
 	}
-	if p.Provider(got.id) == nil {
+	if !r.whole[ref.Type] && p.Provider(got.id) == nil {
 		p.Providers = append(p.Providers, poolkeeper.Provider{Ref: poolkeeper.Ref{Type: ref.Type, ID: got.id}, Definition: got.def, State: got.state})
 	}
 	return nil

@@ -71,7 +71,7 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	if put && id != op.ID { // what is put has an id of its own
 		id, old = op.ID, nil
 	}
-	unchanged := poolkeeper.Result{Status: poolkeeper.Applied, ID: id}
+	unchanged := poolkeeper.Result{Status: poolkeeper.Applied, ID: id, Revision: r.rev}
 	if op.Kind == poolkeeper.OpRenameProvider && old != nil && id == op.NewID {
 		return unchanged, true
 	}
@@ -127,9 +127,15 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	if c.answer == "~" {
 		return res, false
 	}
-	c.result.Status, c.result.ID, c.result.Changed = poolkeeper.Applied, id, c.answer == "ok"
+	c.result.Status, c.result.ID, c.result.Changed = poolkeeper.Applied, id, c.answer != "same"
 	if newID != "" {
 		c.result.ID = newID
+	}
+	if c.answer == "new" {
+		// Somebody who deleted the pool meanwhile may have taken it off the list.
+		if err := s.ensureType(context.WithoutCancel(ctx), typ); err != nil {
+			return refuse(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the provider was added, but its type is perhaps not listed: %v", err))
+		}
 	}
 	return c.result, true
 }

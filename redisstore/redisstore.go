@@ -131,8 +131,6 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		}
 		return nil, poolkeeper.Annotate(openError(err), "open", t.text)
 	}
-	var id [8]byte
-	rand.Read(id[:]) // never fails
 	s := &Store{
 		keyspace: keyspace{o.Prefix},
 		opts:     o,
@@ -140,7 +138,7 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		client:   client,
 		cluster:  !t.option.ForceSingleClient,
 		publish:  "PUBLISH",
-		writer:   hex.EncodeToString(id[:]),
+		writer:   newWriter(),
 		stop:     make(chan struct{}),
 	}
 	if err := s.connect(ctx); err != nil {
@@ -148,6 +146,13 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		return nil, poolkeeper.Annotate(err, "open", t.text)
 	}
 	return s, nil
+}
+
+// newWriter draws the id of an instance.
+func newWriter() string {
+	var id [8]byte
+	rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
 }
 
 // openError is readError for a client that could not be made: no command was
@@ -237,7 +242,7 @@ func (s *Store) forget() {
 	s.lanes.Range(func(_, v any) bool {
 		l := v.(*lane)
 		if l.seq > 0 && !l.resent && len(cmds) < 1000 {
-			cmds = append(cmds, s.client.B().Hdel().Key(s.ctl(l.key)).Field("w:"+s.writer).Build())
+			cmds = append(cmds, s.client.B().Hdel().Key(s.ctl(l.key)).Field("w:"+l.writer).Build())
 		}
 		return true
 	})

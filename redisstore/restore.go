@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -28,6 +29,9 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 	defer s.leave()
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if snap == nil {
+		snap = poolkeeper.NewSnapshot()
 	}
 	if err := validateSnapshot(snap); err != nil {
 		return err
@@ -63,6 +67,9 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 // validateSnapshot checks everything before anything is written.
 func validateSnapshot(snap *poolkeeper.Snapshot) error {
 	for typ, p := range snap.Pools {
+		if p == nil {
+			continue
+		}
 		op := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey(typ)}
 		for i := range p.Providers {
 			op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: p.Providers[i].ID, Definition: p.Providers[i].Definition, State: &p.Providers[i].State})
@@ -143,6 +150,10 @@ func (r *restore) clean() error {
 	err := r.scan(r.ctx, r.prefix, func(names []string) bool {
 		for _, n := range names {
 			if !slices.Contains(keep, n) {
+				if !r.owns(n) { // of a neighbour whose prefix begins with ours
+					fail = errForeign
+					return false
+				}
 				if fail = r.add(len(n), r.client.B().Unlink().Key(n).Build()); fail != nil {
 					return false
 				}
@@ -172,6 +183,9 @@ func (r *restore) flush() error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
+	if err := r.hold(); err != nil {
+		return err
+	}
 	if len(r.cmds) > 0 {
 		for _, res := range r.client.DoMulti(r.ctx, r.cmds...) {
 			if err := res.Error(); err != nil {
@@ -180,19 +194,44 @@ func (r *restore) flush() error {
 		}
 		r.cmds, r.bytes = r.cmds[:0], 0
 	}
-	if time.Since(r.alive) > restoreLease/3 {
-		r.alive = time.Now()
-		key := r.lock(r.Store.meta())
-		held, err := r.client.Do(r.ctx, r.client.B().Get().Key(key).Build()).ToString()
-		if err != nil && !isNil(err) {
-			return readError(err)
-		}
-		if held != r.run {
-			return poolkeeper.Errorf(poolkeeper.ErrConflict, "another import has taken over").WithHint("run it again")
-		}
-		return readError(r.client.Do(r.ctx, r.client.B().Pexpire().Key(key).Milliseconds(restoreLease.Milliseconds()).Build()).Error())
-	}
 	return nil
+}
+
+// hold makes sure that the lock is still this run's before it writes, and
+// keeps it.
+func (r *restore) hold() error {
+	key := r.lock(r.Store.meta())
+	held, err := r.client.Do(r.ctx, r.client.B().Get().Key(key).Build()).ToString()
+	if err != nil && !isNil(err) {
+		return readError(err)
+	}
+	if held != r.run {
+		return poolkeeper.Errorf(poolkeeper.ErrConflict, "another import has taken over").WithHint("run it again")
+	}
+	if time.Since(r.alive) < restoreLease/3 {
+		return nil
+	}
+	r.alive = time.Now()
+	return readError(r.client.Do(r.ctx, r.client.B().Pexpire().Key(key).Milliseconds(restoreLease.Milliseconds()).Build()).Error())
+}
+
+// owns reports whether a key is one that a restore, or what serves it, writes.
+func (r *restore) owns(name string) bool {
+	if _, ok := r.parse(name); ok || name == r.typeOrder() || name == r.types() {
+		return true
+	}
+	rest, ok := strings.CutPrefix(name, r.prefix)
+	helper, rest, braces := strings.Cut(rest, ":{")
+	inner, _, closed := strings.Cut(rest, "}")
+	if !ok || !braces || !closed {
+		return false
+	}
+	switch helper {
+	case "state", "order", "ctl", "stage", "lock":
+		_, ok := r.parse(inner)
+		return ok || inner == r.typeOrder() || inner == r.Store.meta()
+	}
+	return false
 }
 
 func (r *restore) write(snap *poolkeeper.Snapshot) error {
@@ -250,6 +289,7 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool) error {
 	key := r.Store.pool(typ)
 	b := r.client.B
 	for _, cmd := range []rueidis.Completed{
+		b().Lrem().Key(r.typeOrder()).Count(0).Element(typ).Build(),
 		b().Rpush().Key(r.typeOrder()).Element(typ).Build(),
 		b().Sadd().Key(r.types()).Member(typ).Build(),
 		b().Hset().Key(r.ctl(key)).FieldValue().FieldValue("epoch", r.run).Build(),
@@ -321,7 +361,10 @@ func (r *restore) commit(snap *poolkeeper.Snapshot) error {
 	}
 	switch answer {
 	case "OK":
-		return r.check(r.ctx)
+		if err := r.check(context.WithoutCancel(r.ctx)); err != nil {
+			r.opts.Logger.Warn("the store was restored, and could not be looked at since", "error", err.Error())
+		}
+		return nil
 	case "EXISTS":
 		return poolkeeper.Errorf(poolkeeper.ErrExists, "the store in Redis was initialised meanwhile")
 	}

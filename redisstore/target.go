@@ -133,7 +133,7 @@ func parseTarget(raw string, opts *Options) (target, error) {
 			}
 			o.ForceSingleClient = v != "true"
 		default:
-			return bad("parameter %q is unknown", name)
+			return bad("it has a parameter other than db, addr, master and cluster")
 		}
 	}
 	cluster := !o.ForceSingleClient

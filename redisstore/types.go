@@ -50,8 +50,18 @@ func (s *Store) removeType(ctx context.Context, typ string) error {
 	if err := s.client.Do(ctx, s.client.B().Srem().Key(s.types()).Member(typ).Build()).Error(); err != nil {
 		return half(readError(err))
 	}
-	res, _ := s.changeTypes(ctx, nil, "remove", typ)
-	return half(res.Err)
+	if res, _ := s.changeTypes(ctx, nil, "remove", typ); res.Err != nil {
+		return half(res.Err)
+	}
+	// Somebody may have added a provider meanwhile: it must not be hidden.
+	n, err := s.client.Do(ctx, s.client.B().Exists().Key(s.pool(typ)).Build()).AsInt64()
+	if err != nil {
+		return half(readError(err))
+	}
+	if n == 0 {
+		return nil
+	}
+	return half(s.ensureType(ctx, typ))
 }
 
 // half is the error of an op that removed a pool, and did not get to take its

@@ -27,6 +27,7 @@ type work struct {
 // step sends the batch once. It returns true when the batch is done with, and
 // false where it is to be sent again after a pause.
 func (w *work) step() bool {
+	w.renew()
 	for {
 		if w.request == nil {
 			if err := w.prepare(); err != nil {
@@ -42,7 +43,7 @@ func (w *work) step() bool {
 			return w.refused(&failure{err: err, again: isOutage(err)})
 		}
 		keys := append([]string{w.s.ctl(w.key)}, w.request.keys...)
-		args := append([]string{epoch, w.s.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
+		args := append([]string{epoch, w.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
 			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), w.s.publish, w.s.channel(epoch, w.key)}, w.request.args...)
 		answer, err := w.request.script.run(context.Background(), w.s.client, keys, args)
 		w.tries++
@@ -53,6 +54,7 @@ func (w *work) step() bool {
 		case strings.HasPrefix(answer, "OK "), strings.HasPrefix(answer, "NO "):
 			if answer[0] == 'O' {
 				w.seq++
+				w.last = w.s.opts.Now()
 			}
 			w.sent, w.request, w.fresh, w.tries = false, nil, false, 0
 			if err := w.accept(answer[3:]); err != nil {
@@ -83,6 +85,17 @@ func (l *lane) begin(b *batch) *work {
 		}
 	}
 	return w
+}
+
+// laneIdle is how long a lane may rest. Redis forgets a writer after 30 days, and
+// would then take the next sequence for a sign of loss.
+const laneIdle = 10 * 24 * time.Hour
+
+// renew begins a lane that has rested for long anew, under another writer id.
+func (w *work) renew() {
+	if w.seq > 0 && !w.sent && w.s.opts.Now().Sub(w.last) > laneIdle {
+		w.writer, w.seq = newWriter(), 0
+	}
 }
 
 // flags tell the script what it cannot know of the batch.

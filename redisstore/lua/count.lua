@@ -48,7 +48,8 @@ local function toint(lit)
       return code < 128 and code > 32 and string.char(code) or '?'
     end)
     for _, space in ipairs(texts) do text = string.gsub(text, space, ' ') end
-    text = string.match(text, '^%s*(.-)%s*$')
+    text = string.match(text, '^%s*(%S+)%s*$') -- no number has white space inside
+    if not text then return '0' end
   else
     text = lit
   end

@@ -61,6 +61,13 @@ local function alias(pool, id)
   end
 end
 
+-- clock is the time of Redis, in ms: whose writers are long gone is not judged
+-- by the clock of one of them.
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
 -- finish keeps the results under the sequence, moves the revision and
 -- publishes. kind '' changed nothing that readers see. structural moves the
 -- structure revision too. body is the publication after its header.
@@ -78,10 +85,10 @@ local function finish(results, kind, body, structural)
   end
   local answer = rev .. ';' .. results
   set[#set + 1] = 'w:' .. WRITER
-  set[#set + 1] = SEQ .. ' ' .. NOW .. ' ' .. answer
+  set[#set + 1] = SEQ .. ' ' .. string.format('%.0f', clock()) .. ' ' .. answer
   if not ctl[4] and redis.call('HLEN', KEYS[1]) > 512 then
     -- A new writer pays for forgetting those that are long gone.
-    local all, gone, now = redis.call('HGETALL', KEYS[1]), {}, tonumber(NOW)
+    local all, gone, now = redis.call('HGETALL', KEYS[1]), {}, clock()
     for i = 1, #all, 2 do
       local t
       if string.sub(all[i], 1, 2) == 'w:' then

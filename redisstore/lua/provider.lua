@@ -5,7 +5,7 @@
 --       4 what the caller saw: absent, or the SHA-1 of the definition
 --       5 the definition   6 carry: lay the literals over where the state has
 --       none; set: they are the whole state   then pairs of field and literal
--- Result: ok; same where everything is as wanted; ~ where the provider is not
+-- Result: ok; new where the pool had no provider before; same where everything is as wanted; ~ where the provider is not
 -- as the caller saw it.
 local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErrorTime', 'lastErrorMessage', 'isHealthy',
   'lastHealthCheckTime', 'lastHealthCheckModel', 'needsRefresh', 'scheduledRecoveryTime', 'lastRefreshTime',
@@ -40,6 +40,7 @@ if op == 'put' and cur == def and ARGV[FIRST + 5] == 'set' then
   if same then return finish('same', '', '') end
 end
 
+local was = redis.call('EXISTS', KEYS[3])
 local body = netstring(op) .. netstring(id) .. netstring(newid) .. netstring(#def <= 4096 and def or '')
 if op == 'delete' then
   redis.call('HDEL', KEYS[3], id)
@@ -75,4 +76,4 @@ else
     end
   end
 end
-return finish('ok', 'provider', body, true)
+return finish(was == 1 and 'ok' or 'new', 'provider', body, true)

@@ -23,6 +23,7 @@ if op == 'delete' then
 end
 redis.call('HLEN', KEYS[2]) -- fails here, before anything is written, where that is no hash
 if staged > 0 and redis.call('ZCARD', KEYS[6]) ~= staged then return finish('gone', '', '') end
+if op == 'replace' and staged > 0 and redis.call('HLEN', KEYS[5]) ~= staged then return finish('gone', '', '') end
 redis.call('UNLINK', KEYS[4])
 if op == 'replace' then
   redis.call('UNLINK', KEYS[3])

@@ -59,7 +59,7 @@ if last and not hash then
   elseif last[3] ~= '' then
     redis.call('HSET', KEYS[1], 'expiry', last[3])
     redis.call('HSET', KEYS[1], 'dead', '1')
-    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(last[3]) + LIFE))
+    redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(tonumber(last[3]), tonumber(NOW)) + LIFE))
   else
     redis.call('HDEL', KEYS[1], 'expiry')
   end
