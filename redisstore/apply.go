@@ -87,13 +87,13 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 	}
 	switch op.Kind {
 	case poolkeeper.OpUsage:
-		return s.lane(s.pool(op.Key.Type)).submit(ctx, usageBatch, call{op: op, id: op.ID}, len(op.ID)+64).result
+		return s.poolLane(op.Key.Type).submit(ctx, usageBatch, call{op: op, id: op.ID}, len(op.ID)+64).result
 	case poolkeeper.OpError, poolkeeper.OpSuccess, poolkeeper.OpHealth, poolkeeper.OpRefresh, poolkeeper.OpReset:
 		size := len(op.ID)*16 + 1024
 		if op.Message != nil {
 			size += len(*op.Message)
 		}
-		return s.lane(s.pool(op.Key.Type)).submit(ctx, decideBatch, call{op: op, id: op.ID}, size).result
+		return s.poolLane(op.Key.Type).submit(ctx, decideBatch, call{op: op, id: op.ID}, size).result
 	case poolkeeper.OpAddProvider, poolkeeper.OpPutProvider, poolkeeper.OpPatchProvider, poolkeeper.OpDeleteProvider, poolkeeper.OpRenameProvider:
 		return s.retry(ctx, op, s.changeProvider)
 	case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool:

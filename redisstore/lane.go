@@ -81,6 +81,16 @@ type request struct {
 	field  string   // of a value row: fields of one batch are distinct
 }
 
+// poolLane is the lane of a pool, found without making its key anew.
+func (s *Store) poolLane(typ string) *lane {
+	if l, ok := s.pools.Load(typ); ok {
+		return l.(*lane)
+	}
+	l := s.lane(s.pool(typ))
+	s.pools.Store(typ, l)
+	return l
+}
+
 func (s *Store) lane(key string) *lane {
 	if l, ok := s.lanes.Load(key); ok {
 		return l.(*lane)
@@ -202,9 +212,7 @@ func (l *lane) run(w *work) {
 	defer l.s.active.Done()
 	for {
 		if w == nil {
-			// Those who have just been answered go first: what they do next
-			// then travels in this batch and not behind it.
-			runtime.Gosched()
+			l.gather()
 			b := l.take()
 			if b == nil {
 				return
@@ -222,6 +230,26 @@ func (l *lane) run(w *work) {
 			l.expire()
 		}
 		w = nil
+	}
+}
+
+// gather lets those who have just been answered go first, as long as more of
+// them come back: what they do next then travels in this batch and not behind
+// it. Nobody waits for a time to pass.
+func (l *lane) gather() {
+	const most = 16
+	for n, i := -1, 0; i < most; i++ {
+		runtime.Gosched()
+		l.mu.Lock()
+		now := 0
+		if len(l.queue) > 0 {
+			now = len(l.queue[0].calls)
+		}
+		l.mu.Unlock()
+		if now == n {
+			return
+		}
+		n = now
 	}
 }
 

@@ -54,6 +54,13 @@ func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op) (res poolkeep
 	res, ok = s.replacePool(ctx, op, key, st)
 	if ok && res.Err == nil {
 		res.Changed = res.Changed || !listed
+		if len(st.ids) == 0 {
+			// Somebody who deleted the pool meanwhile may have taken it off the list.
+			if err := s.ensureType(context.WithoutCancel(ctx), typ); err != nil {
+				return refuse(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the pool was replaced, but its type is perhaps not listed: %v", err).
+					WithHint("replace it again"))
+			}
+		}
 	}
 	return res, ok
 }

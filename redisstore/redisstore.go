@@ -99,6 +99,7 @@ type Store struct {
 	closed atomic.Bool
 	stop   chan struct{} // closed when lanes are to give up
 	lanes  sync.Map      // Redis key → *lane
+	pools  sync.Map      // provider type → *lane of its pool
 	active sync.WaitGroup
 	gate   sync.RWMutex // held for reading by each op, for writing by Close
 
