@@ -73,12 +73,18 @@ func (s *Store) disown(ctx context.Context, t *Token) error {
 	owner := EncodeTokenOwner(t.Owner)
 	for _, d := range snap.Values {
 		if bytes.Equal(d.Data, owner) {
-			sum := sha256.Sum256([]byte(t.Owner.ID + "\x00" + t.Path))
-			t.Owner.ID = "~" + hex.EncodeToString(sum[:8])
+			t.Owner = disowned(t.Owner, t.Path)
 			return nil
 		}
 	}
 	return nil
+}
+
+// disowned is the ref of the token of a provider that has left the file of the
+// one under its own ref.
+func disowned(r Ref, path string) Ref {
+	sum := sha256.Sum256([]byte(r.ID + "\x00" + path))
+	return Ref{r.Type, "~" + hex.EncodeToString(sum[:8])}
 }
 
 // PutToken replaces the token of a provider, which must be a JSON object, or
@@ -267,6 +273,9 @@ func (m *tokenMove) finish(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := m.moveDisowned(ctx); err != nil {
+		return err
+	}
 	for m.data != nil {
 		_, err := m.s.apply(ctx, Op{Kind: OpDelete, Key: TokenKey(m.from), If: If(ETag(m.data))})
 		if err == nil || errors.Is(err, ErrNotFound) {
@@ -280,4 +289,27 @@ func (m *tokenMove) finish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// moveDisowned takes the token along that a provider without a file has beside
+// the one that it left to others. With a file, the entry of that leads to it.
+func (m *tokenMove) moveDisowned(ctx context.Context) error {
+	from, to := TokenKey(disowned(m.from, "")), TokenKey(disowned(m.to, ""))
+	snap, err := m.s.b.Load(ctx, from)
+	if err != nil {
+		return err
+	}
+	d, ok := snap.Values[from]
+	if !ok {
+		return nil
+	}
+	// One that was put under the new id meanwhile is newer.
+	if _, err := m.s.apply(ctx, Op{Kind: OpPut, Key: to, Data: d.Data, If: IfAbsent}); err != nil && !errors.Is(err, ErrConflict) {
+		return err
+	}
+	_, err = m.s.apply(ctx, Op{Kind: OpDelete, Key: from, If: If(d.ETag())})
+	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+		return nil // whoever put it there looks again, and puts it under the new id
+	}
+	return err
 }

@@ -201,15 +201,20 @@ func (k Key) Validate() error {
 	return Errorf(ErrInvalid, "no op can have a key of kind %q", string(k.Kind))
 }
 
-// ValidateDocumentName checks the name of a document: 1 to [MaxName] bytes of
-// UTF-8 without control characters. "config" and "pwd" are keys of their own.
+// ValidateDocumentName checks the name of a document, which is that of its file
+// in an export: 1 to [MaxName] bytes of UTF-8 without "/" and control
+// characters. What is kept under keys of its own is reserved.
 func ValidateDocumentName(name string) error {
 	switch {
 	case name == "" || len(name) > MaxName:
 		return Errorf(ErrInvalid, "document name is not 1 to %d bytes", MaxName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, isControl):
 		return Errorf(ErrInvalid, "document name %q is not UTF-8 without control characters", name)
-	case name == "config" || name == "pwd":
+	case strings.Contains(name, "/") || name == "." || name == "..":
+		return Errorf(ErrInvalid, "document name %q is no name of a file", name)
+	}
+	switch name {
+	case "config", "pwd", "config.json", "provider_pools.json":
 		return Errorf(ErrInvalid, "document name %q is reserved", name)
 	}
 	return nil

@@ -80,6 +80,9 @@ var nameCases = []testCase{
 		want := poolkeeper.NewSnapshot()
 		for _, name := range []string{"plugins", "usage:cache", "{x}", "}", "%7B", " ", "*", "名前", "a/b", "..", "doc:x", "é", "e\u0301"} {
 			for _, key := range []poolkeeper.Key{poolkeeper.DocumentKey(name), poolkeeper.TokenKey(ref(name, name)), poolkeeper.TokenRefKey(name)} {
+				if key.Validate() != nil { // no file of an export has such a name
+					continue
+				}
 				data := key.String()
 				if key.Kind == poolkeeper.KindTokenRefs {
 					data = string(poolkeeper.EncodeTokenOwner(ref(name, name)))
