@@ -33,9 +33,8 @@ func (b *refuser) directoryRows() []refusal {
 		cli("exists", typical, "export", "--output-dir", typical, "--dry-run"),
 		cli("invalid", "a-file", "export", "--output-dir", file),
 		cli("invalid", "a-file", "export", "--output-dir", filepath.Join(file, "configs")),
-		cli("invalid", "evil.json", "export", "--output-dir", filepath.Join(b.work, "target", "configs"), "--key-prefix", "names:"),
-		cli("invalid", "evil.json", "export", "--output-dir", filepath.Join(b.work, "target", "configs"), "--key-prefix", "names:", "--force"),
-		cli("invalid", "evil.json", "verify", "--config-dir", typical, "--key-prefix", "names:"),
+		cli("invalid", "evil.json", "doc", "set", "../evil.json", "--file", filepath.Join(typical, "plugins.json")),
+		cli("invalid", "reserved", "doc", "set", "config.json", "--file", filepath.Join(typical, "plugins.json")),
 	)
 }
 

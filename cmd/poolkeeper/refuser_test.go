@@ -44,9 +44,6 @@ func newRefuser(t *testing.T) *refuser {
 	// What is no layout of ours.
 	b.srv.Do("SET", "foreign:config", `{"apiKey":"`+planted+`"}`)
 	b.srv.Do("HSET", "foreign:pools:x", "one", `{"uuid":"one"}`)
-	// A document that no file can have the name of.
-	expect(t, b.env, 0, "", "init", "--key-prefix", "names:")
-	expect(t, b.env, 0, "{}", "doc", "set", "../evil.json", "--file", "-", "--key-prefix", "names:")
 	b.service = startService(t, b.env)
 	return b
 }
