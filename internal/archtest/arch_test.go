@@ -8,12 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -195,65 +193,6 @@ func TestTable(t *testing.T) {
 	}
 	if r := table["internal/rawjson"]; len(r.own)+len(r.others) > 0 {
 		t.Errorf("internal/rawjson may import %v and %v, want the standard library", r.own, r.others)
-	}
-}
-
-// private finds paths of one machine, which mean nothing to anybody else.
-var private = regexp.MustCompile(`(^|[^\w./}-])/work/|\.\./shared/`)
-
-func TestNoPrivatePaths(t *testing.T) {
-	dir := root(t)
-	checked := 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(dir, path)
-		if d.IsDir() {
-			switch {
-			case d.Name() == "testdata", rel == "bin", rel == "tmp":
-				return filepath.SkipDir
-			case strings.HasPrefix(rel, ".") && !slices.Contains([]string{".", ".ci", ".github"}, rel) && filepath.Dir(rel) == ".":
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() || strings.HasSuffix(rel, "_test.go") {
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		checked++
-		for i, line := range strings.Split(string(data), "\n") {
-			if m := private.FindString(line); m != "" {
-				t.Errorf("%s:%d names a private path: %q", filepath.ToSlash(rel), i+1, m)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if checked < 10 {
-		t.Errorf("only %d files were checked", checked)
-	}
-}
-
-func TestPrivatePattern(t *testing.T) {
-	for text, want := range map[string]bool{
-		"see /work/notes":         true,
-		"/work/notes":             true,
-		"[x](../../shared/x.md)":  true,
-		"copied to $dir/work/":    false,
-		"docs/work/x":             false,
-		"configs/kiro/shared/x":   false,
-		"https://example/work/ok": false,
-	} {
-		if got := private.MatchString(text); got != want {
-			t.Errorf("%q: %v, want %v", text, got, want)
-		}
 	}
 }
 
