@@ -19,7 +19,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Shows which store is used, whether it is reachable and initialised, and every
 setting with the source that it came from. Nothing of it is secret.
 
-Exit code 3 where the store is not ready; what is known is printed all the same.`,
+Exit code 3 where the store is not reachable or not initialised, 1 where it
+refuses the credentials or this version; what is known is printed all the same.`,
 		Example: `  poolkeeper status
   REDIS_URL=redis://localhost:6379 poolkeeper status --json`,
 		Args: need(),
