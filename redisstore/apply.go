@@ -121,7 +121,10 @@ func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.C
 		// What was read first may have met a connection that had ended: as
 		// nothing was applied, it is tried as long as a lane would.
 		if ok || n > 3 { // let those go first that keep coming between
-			time.Sleep(rand.N(time.Duration(min(n+2, 20)) * time.Millisecond))
+			select {
+			case <-time.After(rand.N(time.Duration(min(n+2, 20)) * time.Millisecond)):
+			case <-ctx.Done():
+			}
 		}
 	}
 	return s.certain(ctx, poolkeeper.Result{Err: poolkeeper.Errorf(poolkeeper.ErrConflict, "%s changed too often meanwhile", op.Subject())})
