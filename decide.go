@@ -80,12 +80,7 @@ func (d *decision) count(f Field) int64 { return Int(d.literal(f)) }
 
 // add adds n to a counter and saturates at the largest int64.
 func (d *decision) add(f Field, n int64) int64 {
-	c := d.count(f)
-	if c > math.MaxInt64-n {
-		c = math.MaxInt64
-	} else {
-		c += n
-	}
+	c := AddCount(d.count(f), n)
 	d.s.Set(f, strconv.FormatInt(c, 10))
 	return c
 }
@@ -200,4 +195,13 @@ func (d *decision) refresh() {
 			d.s.Set(LastRefreshTime, strconv.FormatInt(d.op.At, 10))
 		}
 	}
+}
+
+// AddCount adds n, which is not negative, to a counter. It saturates at the
+// largest int64.
+func AddCount(count, n int64) int64 {
+	if count > math.MaxInt64-n {
+		return math.MaxInt64
+	}
+	return count + n
 }

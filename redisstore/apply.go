@@ -87,13 +87,13 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 	}
 	switch op.Kind {
 	case poolkeeper.OpUsage:
-		return s.poolLane(op.Key.Type).submit(ctx, usageBatch, call{op: op, id: op.ID}, len(op.ID)+64).result
+		return s.submitRuntime(ctx, usageBatch, op, 4*len(op.ID)+128)
 	case poolkeeper.OpError, poolkeeper.OpSuccess, poolkeeper.OpHealth, poolkeeper.OpRefresh, poolkeeper.OpReset:
 		size := len(op.ID)*16 + 1024
 		if op.Message != nil {
 			size += len(*op.Message)
 		}
-		return s.poolLane(op.Key.Type).submit(ctx, decideBatch, call{op: op, id: op.ID}, size).result
+		return s.submitRuntime(ctx, decideBatch, op, size)
 	case poolkeeper.OpAddProvider, poolkeeper.OpPutProvider, poolkeeper.OpPatchProvider, poolkeeper.OpDeleteProvider, poolkeeper.OpRenameProvider:
 		return s.retry(ctx, op, s.changeProvider)
 	case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool:
@@ -102,6 +102,19 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 		return s.retry(ctx, op, s.reorderTypes)
 	}
 	return s.retry(ctx, op, s.changeValue)
+}
+
+func (s *Store) submitRuntime(ctx context.Context, kind batchKind, op *poolkeeper.Op, size int) poolkeeper.Result {
+	c := newCall(kind, op)
+	c.id, c.size = op.ID, size
+	return s.poolLane(op.Key.Type).submit(ctx, c).result
+}
+
+// submitRequest submits a prepared request.
+func (l *lane) submitRequest(ctx context.Context, kind batchKind, op *poolkeeper.Op, row *request, size int) answer {
+	c := newCall(kind, op)
+	c.row, c.size = row, size
+	return l.submit(ctx, c)
 }
 
 // retry tries an op that builds on what it read until nothing came between.

@@ -204,10 +204,10 @@ func (s *Store) swap(ctx context.Context, op *poolkeeper.Op, key string, r swapR
 	keys := append(l.poolKeys(), s.stage(key, r.run, "pool"), s.stage(key, r.run, "order"))
 	args := append([]string{r.action, r.st.rev, strconv.Itoa(r.staged), removed, strconv.Itoa(len(r.taken))}, r.taken...)
 	args = append(args, r.state...)
-	c := l.submit(ctx, soloBatch, call{op: op, row: &request{script: swapScript, keys: keys, args: args}}, 0)
-	if c.result.Err != nil || c.answer == "" {
+	c := l.submitRequest(ctx, soloBatch, op, &request{script: swapScript, keys: keys, args: args}, 0)
+	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}
 	c.result.Status, c.result.Changed = poolkeeper.Applied, true
-	return c.result, c.answer == "ok"
+	return c.result, c.text == "ok"
 }

@@ -120,18 +120,18 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	args := []string{action, id, newID, expect, string(next)}
 	args = append(args, carried(old, next, op.State)...)
 	key := s.pool(typ)
-	c := s.lane(key).submit(ctx, soloBatch, call{op: op, row: &request{script: providerScript, keys: s.lane(key).poolKeys(), args: args}}, len(next))
-	if c.result.Err != nil || c.answer == "" {
+	c := s.lane(key).submitRequest(ctx, soloBatch, op, &request{script: providerScript, keys: s.lane(key).poolKeys(), args: args}, len(next))
+	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}
-	if c.answer == "~" {
+	if c.text == "~" {
 		return res, false
 	}
-	c.result.Status, c.result.ID, c.result.Changed = poolkeeper.Applied, id, c.answer != "same"
+	c.result.Status, c.result.ID, c.result.Changed = poolkeeper.Applied, id, c.text != "same"
 	if newID != "" {
 		c.result.ID = newID
 	}
-	if c.answer == "new" {
+	if c.text == "new" {
 		// Somebody who deleted the pool meanwhile may have taken it off the list.
 		if err := s.ensureType(context.WithoutCancel(ctx), typ); err != nil {
 			return refuse(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the provider was added, but its type is perhaps not listed: %v", err))

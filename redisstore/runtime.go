@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -14,9 +13,11 @@ import (
 )
 
 // known is what a lane remembers of a provider between batches: names that
-// need not be built again, and the literals of the definition, from which the
-// first write of a field starts. The script takes those only while the
-// definition is still the one with that SHA-1, so they may be stale.
+// need not be built again; the literals of the definition, from which the
+// first write of a field starts; and what the last usage batch left in the
+// state. The script takes the literals only while the definition is still the
+// one with that SHA-1, and what was left only while the pool is at the revision
+// that the lane has seen last, so all of it may be stale.
 type known struct {
 	usageCount, lastUsed string // names in the state
 	loaded               bool
@@ -24,6 +25,31 @@ type known struct {
 	lits                 poolkeeper.Literals
 	// Effective literals of times that the script may not be able to read.
 	lastErrorTime, lastRefreshTime string
+
+	left  uint64 // the lane's view in which count and used hold
+	count int64
+	used  string // the literal of lastUsed
+
+	batch uint64 // the usage batch in which it has a row
+	row   int
+}
+
+// A view is the state of a pool as this lane left it: nobody has changed it as
+// long as the pool is at rev. What is known from an earlier view is void.
+type view struct {
+	number uint64
+	rev    string
+	at     poolkeeper.Revision
+}
+
+// follow takes note of the revision that an answer came with. The view goes on
+// where the lane's own batch was all that happened since.
+func (l *lane) follow(text string, rev poolkeeper.Revision) {
+	own := rev.Writer == l.writer && rev.Seq == l.seq && rev.Number == l.view.at.Number+1
+	if !own && text != l.view.rev {
+		l.view.number++
+	}
+	l.view.rev, l.view.at = text, rev
 }
 
 // maxKnown bounds what a lane remembers.
@@ -32,16 +58,21 @@ const maxKnown = 100_000
 // maxTurns bounds how often an op is sent on before it is given up.
 const maxTurns = 32
 
+// know returns what is known of a provider.
 func (l *lane) know(id string) *known {
 	if k := l.providers[id]; k != nil {
 		return k
 	}
-	if l.providers == nil || len(l.providers) >= maxKnown {
-		l.providers = make(map[string]*known)
-	}
 	k := &known{usageCount: id + ":usageCount", lastUsed: id + ":lastUsed"}
 	l.providers[id] = k
 	return k
+}
+
+// forget makes room where much is known.
+func (l *lane) forget() {
+	if l.providers == nil || len(l.providers) >= maxKnown {
+		l.providers = make(map[string]*known)
+	}
 }
 
 // learn reads the literals of the definitions of providers, and the times in
@@ -97,131 +128,137 @@ type usageRow struct {
 	known *known
 	id    string
 	old   string // the id under which the ops came, where they were sent on
-	nth   int
 	n, at int64
+	used  string // the literal of at
+	count int64  // what the counter becomes if the pool is as the lane left it
 }
 
 func (w *work) prepareUsage() *failure {
-	rows := make([]usageRow, 0, len(w.open))
-	index := make(map[string]int, len(w.open))
+	w.forget()
+	w.batches++
+	w.rows, w.rowOf = w.rows[:0], w.rowOf[:0]
 	var unknown []string
-	w.rowOf = w.rowOf[:0]
 	for _, i := range w.open {
-		c := &w.batch.calls[i]
+		c := w.batch.calls[i]
 		old := ""
 		if c.id != c.op.ID {
 			old = c.op.ID
 		}
-		r, ok := index[c.id]
-		if ok && rows[r].old != old {
+		k := w.know(c.id)
+		if k.batch != w.batches {
+			k.batch, k.row = w.batches, len(w.rows)
+			w.rows = append(w.rows, usageRow{known: k, id: c.id, old: old})
+			if c.turns > 0 {
+				unknown = append(unknown, c.id)
+			}
+		}
+		r := &w.rows[k.row]
+		if r.old != old {
 			// A provider has one row, and a row one way to it: this call waits
 			// for the next request of the batch.
 			w.rowOf = append(w.rowOf, -1)
 			continue
 		}
-		if !ok {
-			r = len(rows)
-			index[c.id] = r
-			rows = append(rows, usageRow{known: w.know(c.id), nth: r, id: c.id, old: old})
-			if c.turns > 0 {
-				unknown = append(unknown, c.id)
-			}
-		}
-		rows[r].n += c.op.N
-		rows[r].at = max(rows[r].at, c.op.At)
-		w.rowOf = append(w.rowOf, r)
+		r.n += c.op.N
+		r.at = max(r.at, c.op.At)
+		w.rowOf = append(w.rowOf, k.row)
 	}
 	if f := w.learn(unknown); f != nil {
 		return f
 	}
-	// Rows that add the same at the same time form a group, which keeps the
-	// script's arguments few.
-	slices.SortStableFunc(rows, func(a, b usageRow) int {
-		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.n, b.n))
-	})
-	place := make([]int, len(rows)) // where a row was before → where it is
-	args := make([]string, 0, 3+2*len(rows)+4*len(unknown)+16)
-	args = append(args, strconv.Itoa(len(rows)))
-	for i := range rows {
-		place[rows[i].nth] = i
-		args = append(args, rows[i].known.usageCount, rows[i].known.lastUsed)
-	}
-	for i, r := range w.rowOf {
-		if r >= 0 {
-			w.rowOf[i] = place[r]
+	w.request = &request{script: usageScript, keys: w.poolKeys(), args: w.usageArgs(len(unknown))}
+	return nil
+}
+
+// usageArgs are the arguments of the script, see usage.lua.
+func (w *work) usageArgs(unknown int) []string {
+	rev := w.view.rev
+	args := make([]string, 3, 4+4*len(w.rows)+4*unknown+16)
+	added := make([]byte, 0, 4*len(w.rows))
+	var t clock
+	for i := range w.rows {
+		r := &w.rows[i]
+		k := r.known
+		r.used = t.literal(r.at)
+		if k.left != w.view.number || k.used > r.used || r.old != "" {
+			rev = ""
 		}
+		r.count = poolkeeper.AddCount(k.count, r.n)
+		args = append(args, k.usageCount, strconv.FormatInt(r.count, 10), k.lastUsed, r.used)
+		added = append(strconv.AppendInt(added, r.n, 10), ' ')
 	}
-	count := len(args)
-	args = append(args, "")
-	groups := 0
-	for i := 0; i < len(rows); {
-		j := i + 1
-		for j < len(rows) && rows[j].at == rows[i].at && rows[j].n == rows[i].n {
-			j++
-		}
-		args = append(args, strconv.Itoa(j-i), strconv.FormatInt(rows[i].n, 10), string(rawjson.AppendTime(nil, rows[i].at)))
-		groups++
-		i = j
-	}
-	args[count] = strconv.Itoa(groups)
+	args[0], args[1], args[2] = rev, strconv.Itoa(len(w.rows)), string(added)
 	seeds := len(args)
-	args = append(args, "0")
+	args = append(args, "")
 	n := 0
-	for i := range rows {
-		if k := rows[i].known; k.loaded && slices.Contains(unknown, rows[i].id) {
+	for i := range w.rows {
+		if k := w.rows[i].known; k.loaded && unknown > 0 {
 			n++
 			args = append(args, strconv.Itoa(i+1),
 				strconv.FormatInt(poolkeeper.Int(k.lits[poolkeeper.UsageCount]), 10), k.lits[poolkeeper.LastUsed], k.sha)
 		}
 	}
 	args[seeds] = strconv.Itoa(n)
-	for i := range rows {
-		if rows[i].old != "" {
-			args = append(args, strconv.Itoa(i+1), rows[i].old)
+	for i := range w.rows {
+		if w.rows[i].old != "" {
+			args = append(args, strconv.Itoa(i+1), w.rows[i].old)
 		}
 	}
-	w.request = &request{script: usageScript, keys: w.poolKeys(), args: args}
-	return nil
+	return args
 }
 
 // poolKeys are the keys of a pool that its scripts are given after ctl.
 func (l *lane) poolKeys() []string { return []string{l.s.state(l.key), l.key, l.s.order(l.key)} }
 
 func (w *work) acceptUsage(rev poolkeeper.Revision, results string) error {
-	answers := strings.Split(results, ",")
-	totals := make([]int64, len(answers))
-	for r, a := range answers {
-		if a == "" || a[0] == '?' || a[0] == '!' || a[0] == '>' {
-			continue
+	var answers []string // none: each counter is what the request said
+	if results != "=" {
+		answers = strings.Split(results, ",")
+		if len(answers) != len(w.rows) {
+			return poolkeeper.Errorf(poolkeeper.ErrInternal, "a script gave %d answers for %d rows", len(answers), len(w.rows))
 		}
-		n, err := strconv.ParseInt(a, 10, 64)
-		if err != nil {
-			return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected count in the answer of a script")
-		}
-		totals[r] = n
 	}
-	open := make([]int, 0)
+	for i := range w.rows {
+		r := &w.rows[i]
+		k := r.known
+		if answers != nil {
+			a := answers[i]
+			if a == "" || a[0] == '?' || a[0] == '!' || a[0] == '>' {
+				continue
+			}
+			later := a[0] == '^' // lastUsed was later than this
+			n, err := strconv.ParseInt(strings.TrimPrefix(a, "^"), 10, 64)
+			if err != nil {
+				return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected count in the answer of a script")
+			}
+			r.count = n
+			if later {
+				k.left = 0
+				continue
+			}
+		}
+		k.left, k.count, k.used = w.view.number, r.count, r.used
+	}
 	var again []int
 	// The last call of a provider has seen the total, the one before it that
 	// much less, and so on.
 	for j := len(w.open) - 1; j >= 0; j-- {
 		i, r := w.open[j], w.rowOf[j]
-		c := &w.batch.calls[i]
-		if r < 0 || !w.settle(c, answers[r]) {
+		c := w.batch.calls[i]
+		if r < 0 || answers != nil && !w.settle(c, answers[r]) {
 			if !c.answered {
 				again = append(again, i)
 			}
 			continue
 		}
-		c.answerResult(poolkeeper.Result{Status: poolkeeper.Applied, Revision: rev, ID: c.id, Count: totals[r], Changed: true})
-		if totals[r] != math.MaxInt64 {
-			totals[r] -= c.op.N
+		row := &w.rows[r]
+		c.answerResult(poolkeeper.Result{Status: poolkeeper.Applied, Revision: rev, ID: c.id, Count: row.count, Changed: true})
+		if row.count != math.MaxInt64 {
+			row.count -= c.op.N
 		}
 	}
-	for j := len(again) - 1; j >= 0; j-- {
-		open = append(open, again[j])
-	}
-	w.open = open
+	slices.Reverse(again)
+	w.open = again
 	return nil
 }
 
@@ -254,10 +291,11 @@ func notFound(r poolkeeper.Ref) error {
 }
 
 func (w *work) prepareDecide() *failure {
+	w.forget()
 	var unknown []string
 	asked := map[string]bool{}
 	for _, i := range w.open {
-		c := &w.batch.calls[i]
+		c := w.batch.calls[i]
 		if k := w.know(c.id); (!k.loaded || c.turns > 0) && !asked[c.id] {
 			asked[c.id] = true
 			unknown = append(unknown, c.id)
@@ -270,7 +308,7 @@ func (w *work) prepareDecide() *failure {
 	args = append(args, strconv.Itoa(len(w.open)))
 	var t clock
 	for _, i := range w.open {
-		c := &w.batch.calls[i]
+		c := w.batch.calls[i]
 		op, k := c.op, w.know(c.id)
 		kind := string(op.Kind)
 		if op.Kind == poolkeeper.OpRefresh {
@@ -326,7 +364,8 @@ func (w *work) acceptDecide(rev poolkeeper.Revision, results string) error {
 	answers := strings.Split(results, ",")
 	var open []int
 	for j, i := range w.open {
-		c := &w.batch.calls[i]
+		c := w.batch.calls[i]
+		w.know(c.id).left = 0
 		if !w.settle(c, answers[j]) {
 			if !c.answered {
 				open = append(open, i)

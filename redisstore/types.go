@@ -30,9 +30,9 @@ func (s *Store) readTypes(ctx context.Context) ([]string, error) {
 // changeTypes submits one change of the list of types.
 func (s *Store) changeTypes(ctx context.Context, op *poolkeeper.Op, action string, types ...string) (poolkeeper.Result, string) {
 	key := s.typeOrder()
-	c := s.lane(key).submit(ctx, soloBatch, call{op: op,
-		row: &request{script: typesScript, keys: []string{key}, args: append([]string{action}, types...)}}, 0)
-	return c.result, c.answer
+	c := s.lane(key).submitRequest(ctx, soloBatch, op,
+		&request{script: typesScript, keys: []string{key}, args: append([]string{action}, types...)}, 0)
+	return c.result, c.text
 }
 
 // ensureType lists a type. It comes before the change that creates the pool:

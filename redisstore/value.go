@@ -95,14 +95,14 @@ func (s *Store) changeValue(ctx context.Context, op *poolkeeper.Op) (res poolkee
 		expiry = strconv.FormatInt(op.ExpiresAt, 10)
 	}
 	row.args = []string{field, action, expect, string(data), expiry}
-	c := s.lane(name).submit(ctx, valueBatch, call{op: op, row: row}, len(data)+len(field)+128)
-	if c.result.Err != nil || c.answer == "" {
+	c := s.lane(name).submitRequest(ctx, valueBatch, op, row, len(data)+len(field)+128)
+	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}
-	if c.answer == "~" {
+	if c.text == "~" {
 		return res, false
 	}
-	c.result.Status, c.result.Changed = poolkeeper.Applied, c.answer == "1"
+	c.result.Status, c.result.Changed = poolkeeper.Applied, c.text == "1"
 	return c.result, true
 }
 

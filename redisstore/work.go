@@ -20,8 +20,7 @@ type work struct {
 	sent    bool // a copy may still reach Redis: the request is frozen
 	tries   int
 
-	orphaned bool  // the callers were let go
-	rowOf    []int // of a usage batch: the row of each open call
+	orphaned bool // the callers were let go
 }
 
 // step sends the batch once. It returns true when the batch is done with, and
@@ -34,7 +33,7 @@ func (w *work) step() bool {
 				return w.refused(err)
 			}
 			if w.request == nil { // every call has its result
-				close(w.batch.done)
+				w.batch.finish()
 				return true
 			}
 		}
@@ -75,14 +74,11 @@ func (w *work) step() bool {
 	}
 }
 
-// begin begins the work on a batch that was taken: calls that were cancelled
-// before that are left out.
+// begin begins the work on a batch that was taken.
 func (l *lane) begin(b *batch) *work {
-	w := &work{lane: l, batch: b, open: make([]int, 0, len(b.calls))}
-	for i := range b.calls {
-		if !b.calls[i].cancelled {
-			w.open = append(w.open, i)
-		}
+	w := &work{lane: l, batch: b, open: make([]int, len(b.calls))}
+	for i := range w.open {
+		w.open[i] = i
 	}
 	return w
 }
@@ -194,6 +190,7 @@ func (w *work) prepare() *failure {
 	case valueBatch:
 		w.prepareValues()
 	default:
+		w.view.number++ // it may change anything
 		w.request = w.batch.calls[w.open[0]].row
 	}
 	return nil
@@ -206,6 +203,7 @@ func (w *work) accept(answer string) error {
 	if err != nil {
 		return err
 	}
+	w.follow(text, rev)
 	switch w.batch.kind {
 	case usageBatch:
 		return w.acceptUsage(rev, results)

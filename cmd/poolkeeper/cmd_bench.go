@@ -20,6 +20,7 @@ type benchOptions struct {
 	callers   string
 	duration  time.Duration
 	providers int
+	threads   int
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -31,11 +32,16 @@ func (a *app) benchCommand() *cobra.Command {
 second, and how long they take (median and 99th percentile), with different
 numbers of concurrent callers, over many providers and on a single hot one. Each
 caller makes its next call when it has the answer. Every increment is
-acknowledged by Redis and counted exactly once, which is checked.
+acknowledged by Redis and counted exactly once, which is checked. Each increment
+goes to a provider picked at random, as redis-benchmark picks them.
 
 redis-benchmark, where it is installed, is run on the same server before it: with
 the bare script of the same work, one call for each command (HINCRBY, HSET and
 HGET by EVALSHA, -P 1, 100 clients), and with bare pipelined HINCRBY (-P 64).
+
+Redis on the same machine needs a core of its own, or both are measured waiting for
+each other: --threads says how many the callers may use. By default it is one on up
+to three cores, as redis-benchmark uses one, and half of them on more.
 
 A redis-server of its own is started for it; with --redis-url another one is used,
 under a random key prefix that is removed afterwards. REDIS_URL and the other
@@ -49,7 +55,15 @@ settings are not used.`,
 	cmd.Flags().StringVar(&o.callers, "callers", "1,100,1000", "numbers of concurrent callers, as `LIST`")
 	cmd.Flags().DurationVar(&o.duration, "duration", 3*time.Second, "measure each row for that `TIME`")
 	cmd.Flags().IntVar(&o.providers, "providers", 100, "put `N` providers into the pool")
+	cmd.Flags().IntVar(&o.threads, "threads", benchThreads(runtime.NumCPU()), "run the callers on `N` cores")
 	return cmd
+}
+
+func benchThreads(cpus int) int {
+	if cpus <= 3 {
+		return 1
+	}
+	return cpus / 2
 }
 
 // parse checks the options and returns the numbers of callers.
@@ -59,6 +73,9 @@ func (o *benchOptions) parse() ([]int, error) {
 	}
 	if o.providers < 1 || o.providers > 100_000 {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--providers must be 1 to 100000")
+	}
+	if o.threads < 1 || o.threads > 1024 {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--threads must be 1 to 1024")
 	}
 	var callers []int
 	for s := range strings.SplitSeq(o.callers, ",") {
@@ -76,6 +93,7 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads))
 	url := a.cmd.Flag("redis-url").Value.String()
 	if url == "" {
 		own, err := bench.StartRedis(ctx)
@@ -140,7 +158,7 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
 	if a.json {
 		return a.printJSON(map[string]any{
-			"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "cpus": runtime.NumCPU(),
+			"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "cpus": runtime.NumCPU(), "threads": o.threads,
 			"seconds": o.duration.Seconds(), "rows": rows,
 		})
 	}

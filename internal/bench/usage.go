@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -75,10 +76,10 @@ func Usage(ctx context.Context, st *poolkeeper.Store, callers, providers int, du
 	for c := range callers {
 		wg.Go(func() {
 			n := int64(0)
-			// The end of one call is the start of the next: one look at the
+			// Providers are picked at random, as redis-benchmark does. The end of one call is the start of the next: one look at the
 			// clock for each.
-			for now, i := time.Now(), c; now.Before(until); i++ {
-				if _, err := st.Usage(ctx, refs[i%providers], 1); err != nil {
+			for now := time.Now(); now.Before(until); {
+				if _, err := st.Usage(ctx, refs[rand.IntN(providers)], 1); err != nil {
 					firstErr.CompareAndSwap(nil, &err)
 					break
 				}

@@ -1,21 +1,33 @@
 -- Adds to usageCount, and moves lastUsed forward. Needs prelude and count.
 --
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
--- ARGV  m, the number of rows, one for each provider; for each row
---       "<id>:usageCount" and "<id>:lastUsed"; g, the number of groups that the
---       rows are in, in their order; for each group how many rows, what to add,
---       and the literal of lastUsed; s, the number of seeds; for each seed the
---       number of its row, the count and the literal of lastUsed in the
---       definition, and the SHA-1 of that; then, for each row that an op under
---       an old id is in, the number of the row and that id.
--- Results: for each row the new count, or
+-- ARGV  the revision of the pool at which the writer knows the state of all of
+--       its rows, or nothing; m, the number of rows, one for each provider;
+--       what each adds, in one text; for each row "<id>:usageCount", what it
+--       becomes at that revision, "<id>:lastUsed" and the literal of that; s,
+--       the number of seeds; for each seed the number of its row, the count and
+--       the literal of lastUsed in the definition, and the SHA-1 of that; then,
+--       for each row that an op under an old id is in, the number of the row
+--       and that id.
+-- Results: = where all became as the writer said; or for each row the new count
+-- (after a ^ where lastUsed was later already), or
 --   ?   the state lacks one of the two, and no seed fits the definition
 --   !   there is no such provider     ><id>  it was renamed to that one
-local m = tonumber(ARGV[FIRST])
-local names, group = FIRST + 1, FIRST + 2 * m + 1
-local old = redis.call('HMGET', KEYS[2], unpack(ARGV, names, names + 2 * m - 1))
+local m = tonumber(ARGV[FIRST + 1])
+local first = FIRST + 3
+local last = first + 4 * m - 1
+if ctl[2] == ARGV[FIRST] then
+  -- Nobody has changed the pool since: no need to read what the writer knows.
+  redis.call('HSET', KEYS[2], unpack(ARGV, first, last))
+  return finish('=', 'state', table.concat(ARGV, '\0', first, last))
+end
+local names = {}
+for i = 1, m do
+  names[2 * i - 1], names[2 * i] = ARGV[first + 4 * i - 4], ARGV[first + 4 * i - 2]
+end
+local old = redis.call('HMGET', KEYS[2], unpack(names))
 local set, results, k = {}, {}, 0
-local at = group + 3 * tonumber(ARGV[group]) + 1
+local at = last + 1
 local seeds, moved = {}, {}
 for _ = 1, tonumber(ARGV[at]) do
   seeds[tonumber(ARGV[at + 1])] = {ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]}
@@ -27,7 +39,7 @@ for i = at + 1, #ARGV, 2 do
   local to = redis.call('HEXISTS', KEYS[3], id) == 1 and id or alias(KEYS[3], id)
   if not to then
     moved[row] = '!'
-  elseif to .. ':usageCount' ~= ARGV[names + 2 * row - 2] then
+  elseif to .. ':usageCount' ~= names[2 * row - 1] then
     moved[row] = '>' .. escape(to)
   end
 end
@@ -44,15 +56,11 @@ local function seed(row, id)
   return nil, '?'
 end
 
-local g, left, n, now = group - 2, 0, 0, ''
+local added = string.gmatch(ARGV[FIRST + 2], '%d+')
 local find = string.find
 for i = 1, m do
-  if left == 0 then
-    g = g + 3
-    left, n, now = tonumber(ARGV[g]), tonumber(ARGV[g + 1]), ARGV[g + 2]
-  end
-  left = left - 1
-  local v, was, field = old[2 * i - 1], old[2 * i], ARGV[names + 2 * i - 2]
+  local n, now = tonumber(added()), ARGV[first + 4 * i - 1]
+  local v, was, field = old[2 * i - 1], old[2 * i], names[2 * i - 1]
   local from, refused = nil, moved[i]
   -- While the state of providers that a replacement removed is being swept,
   -- having a state is no sign of being in the pool.
@@ -72,9 +80,13 @@ for i = 1, m do
     results[i] = v
     set[k + 1], set[k + 2] = field, v
     k = k + 2
-    if was ~= now and (was < now or not find(was, '^"%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ"$')) then
-      set[k + 1], set[k + 2] = ARGV[names + 2 * i - 1], now
-      k = k + 2
+    if was ~= now then
+      if was < now or not find(was, '^"%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ"$') then
+        set[k + 1], set[k + 2] = names[2 * i], now
+        k = k + 2
+      else
+        results[i] = '^' .. v
+      end
     end
   end
 end
