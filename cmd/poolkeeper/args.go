@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -61,6 +62,12 @@ func group(cmd *cobra.Command) *cobra.Command {
 		}
 		return badArgs(cmd, "a command is missing")
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return badArgs(cmd, "%v", err) })
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		bad := badArgs(cmd, "%v", err)
+		if e, ok := errors.AsType[*poolkeeper.Error](bad); ok && strings.Contains(err.Error(), "shorthand") {
+			e.Hint += "; an argument that begins with - goes after --"
+		}
+		return bad
+	})
 	return cmd
 }

@@ -98,6 +98,12 @@ func (a *app) root() *cobra.Command {
 		a.providerCommand(), a.tokenCommand(), a.configCommand(), a.docCommand(), a.passwordCommand(),
 		a.usageCommand(), a.errorCommand(), a.successCommand(), a.benchCommand(), a.versionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			group(cmd) // an unknown shell is an error
+		}
+	}
 	return root
 }
 
