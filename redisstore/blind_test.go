@@ -15,7 +15,7 @@ import (
 func (r *rig) between(op, other poolkeeper.Op) poolkeeper.Result {
 	r.Helper()
 	tap := startTap(r.T, r.srv.Socket())
-	b := r.open(tap.url())
+	b := r.open(tap.url(), patient)
 	info, err := b.Info(r.Context())
 	if err != nil {
 		r.Fatal(err)
@@ -135,7 +135,7 @@ func TestNothingIsSetBlindly(t *testing.T) {
 func TestSeedIsOfTheDefinition(t *testing.T) {
 	r := newRig(t)
 	tap := startTap(t, r.srv.Socket())
-	b := r.open(tap.url())
+	b := r.open(tap.url(), patient)
 	sum := sha1.Sum([]byte(`{"uuid":"a","usageCount":5}`))
 	tap.hold(hex.EncodeToString(sum[:])) // the request that begins with 5
 	var res poolkeeper.Result

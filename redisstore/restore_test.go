@@ -181,7 +181,7 @@ func TestRestoreRightAfterAnother(t *testing.T) {
 	srv := redistest.Start(t)
 	r := &rig{T: t, srv: srv}
 	tap := startTap(t, srv.Socket())
-	slow := r.open(tap.url())
+	slow := r.open(tap.url(), patient)
 	quick := r.open(srv.SocketURL())
 	tap.hold("$2\r\nNX\r\n") // the taking of the lock
 	var wg sync.WaitGroup
