@@ -132,7 +132,7 @@ func (s *Store) lane(key string) *lane {
 	if l, ok := s.lanes.Load(key); ok {
 		return l.(*lane)
 	}
-	l, _ := s.lanes.LoadOrStore(key, &lane{s: s, key: key, writer: s.writer})
+	l, _ := s.lanes.LoadOrStore(key, &lane{s: s, key: key, writer: s.writer, view: view{number: 1}})
 	return l.(*lane)
 }
 

@@ -37,7 +37,7 @@ type known struct {
 // A view is the state of a pool as this lane left it: nobody has changed it as
 // long as the pool is at rev. What is known from an earlier view is void.
 type view struct {
-	number uint64
+	number uint64 // from 1: what was never left is known of none
 	rev    string
 	at     poolkeeper.Revision
 }

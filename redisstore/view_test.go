@@ -25,6 +25,8 @@ func TestStaleViewIsNotWritten(t *testing.T) {
 		want  int64 // the count that the last step, an increment of b, answers
 	}{
 		{"nothing between", []step{{own, useOp("b", 3)}, {own, useOp("b", 1)}}, 4},
+		{"a decision first", []step{{own, successOp("b")}, {own, useOp("b", 1)}}, 2},
+		{"a decision on another one first", []step{{other, useOp("b", 3)}, {own, successOp("c")}, {own, useOp("b", 1)}}, 4},
 		{"another writer's increment", []step{{own, useOp("b", 3)}, {other, useOp("b", 1)}, {own, useOp("b", 1)}}, 5},
 		{"another writer's increment, seen by a batch of others", []step{
 			{own, useOp("b", 3)}, {own, useOp("c", 1)}, {other, useOp("b", 1)}, {own, useOp("c", 1)}, {own, useOp("b", 1)}}, 5},
