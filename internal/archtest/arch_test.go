@@ -43,6 +43,7 @@ type rule struct {
 var table = map[string]rule{
 	".":                {own: []string{"internal/rawjson"}},
 	"internal/rawjson": {},
+	"internal/vfs":     {},
 
 	// Backends. They never import each other.
 	"memstore":   {own: []string{".", "internal/rawjson"}},
@@ -50,7 +51,7 @@ var table = map[string]rule{
 	"filestore":  {own: []string{".", "internal/rawjson", "journal"}, others: []string{flock, renameio}, later: true},
 
 	// Layers over a backend.
-	"journal": {later: true},
+	"journal": {own: []string{".", "internal/vfs"}},
 	"replica": {own: []string{".", "internal/rawjson", "journal"}, later: true},
 
 	// The factory: the only package that names all backends.
@@ -71,12 +72,13 @@ var table = map[string]rule{
 	"storetest":            {own: []string{".", "internal/rawjson", "memstore"}, others: []string{porcupine, rapid, gocmp}},
 	"storetest/mutants":    {},
 	"internal/redistest":   {others: []string{rueidis, goleak}},
+	"internal/vfs/faultfs": {own: []string{"internal/vfs"}},
 	"internal/tools/skips": {},
 }
 
 var (
 	backends  = []string{"memstore", "redisstore", "filestore"}
-	harnesses = []string{"storetest", "storetest/mutants", "internal/redistest", "internal/tools/skips"}
+	harnesses = []string{"storetest", "storetest/mutants", "internal/redistest", "internal/vfs/faultfs", "internal/tools/skips"}
 )
 
 // listed is what this test needs of `go list -json`.

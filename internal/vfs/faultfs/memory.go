@@ -1,0 +1,240 @@
+package faultfs
+
+import (
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper/internal/vfs"
+)
+
+// A Memory is one flat directory in memory that remembers what is durable: the
+// bytes of a file as of its last Sync, and the names as of the last SyncDir.
+type Memory struct {
+	mu      sync.Mutex
+	names   map[string]*inode
+	durable map[string]*inode
+	boot    int // how often the power was cut: files opened before are dead
+}
+
+type inode struct {
+	data, synced []byte
+	locked       bool
+}
+
+// NewMemory returns an empty directory.
+func NewMemory() *Memory {
+	return &Memory{names: map[string]*inode{}, durable: map[string]*inode{}}
+}
+
+// CutPower loses all that was not synced. keep says how much of what was
+// written to a file since then has reached the disk all the same: it is asked
+// for each file, with the durable bytes and those that were written.
+func (m *Memory) CutPower(keep func(name string, synced, written []byte) []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.boot++
+	m.names = maps.Clone(m.durable)
+	for name, n := range m.names {
+		n.locked = false
+		if keep != nil {
+			n.synced = slices.Clone(keep(name, n.synced, n.data))
+		}
+		n.data = slices.Clone(n.synced)
+	}
+}
+
+func (m *Memory) OpenFile(name string, flag int, _ fs.FileMode) (vfs.File, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.names[name]
+	if n == nil {
+		if flag&os.O_CREATE == 0 {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		}
+		n = &inode{}
+		m.names[name] = n
+	} else if flag&os.O_EXCL != 0 {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
+	}
+	if flag&os.O_TRUNC != 0 {
+		n.data = nil
+	}
+	return &memoryFile{m: m, n: n, name: name, boot: m.boot}, nil
+}
+
+func (m *Memory) MkdirAll(string, fs.FileMode) error { return nil }
+
+func (m *Memory) Rename(from, to string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.names[from]
+	if n == nil {
+		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
+	}
+	delete(m.names, from)
+	m.names[to] = n
+	return nil
+}
+
+func (m *Memory) Remove(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.names[name] == nil {
+		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
+	}
+	delete(m.names, name)
+	return nil
+}
+
+func (m *Memory) Stat(name string) (fs.FileInfo, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.names[name]
+	if n == nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+	}
+	return info{name, int64(len(n.data))}, nil
+}
+
+func (m *Memory) Lstat(name string) (fs.FileInfo, error) { return m.Stat(name) }
+
+func (m *Memory) Readlink(name string) (string, error) {
+	return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+}
+
+func (m *Memory) ReadDir(string) ([]fs.DirEntry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []fs.DirEntry
+	for _, name := range slices.Sorted(maps.Keys(m.names)) {
+		all = append(all, fs.FileInfoToDirEntry(info{name, int64(len(m.names[name].data))}))
+	}
+	return all, nil
+}
+
+func (m *Memory) SyncDir(string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.durable = maps.Clone(m.names)
+	return nil
+}
+
+func (m *Memory) Close() error { return nil }
+
+type memoryFile struct {
+	m    *Memory
+	n    *inode
+	name string
+	off  int64
+	boot int
+	held bool
+}
+
+// do calls fn with the file system held, unless the power was cut since the
+// file was opened.
+func (f *memoryFile) do(fn func()) error {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if f.boot != f.m.boot {
+		return &fs.PathError{Op: "use", Path: f.name, Err: fs.ErrClosed}
+	}
+	fn()
+	return nil
+}
+
+func (f *memoryFile) Read(b []byte) (int, error) {
+	n, err := f.ReadAt(b, f.off)
+	f.off += int64(n)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+func (f *memoryFile) ReadAt(b []byte, off int64) (n int, err error) {
+	err = f.do(func() {
+		if off < int64(len(f.n.data)) {
+			n = copy(b, f.n.data[off:])
+		}
+	})
+	if err == nil && n < len(b) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (f *memoryFile) Write(b []byte) (int, error) {
+	n, err := f.WriteAt(b, f.off)
+	f.off += int64(n)
+	return n, err
+}
+
+func (f *memoryFile) WriteAt(b []byte, off int64) (int, error) {
+	return len(b), f.do(func() {
+		if end := off + int64(len(b)); end > int64(len(f.n.data)) {
+			f.n.data = append(slices.Clone(f.n.data), make([]byte, end-int64(len(f.n.data)))...)
+		} else {
+			f.n.data = slices.Clone(f.n.data)
+		}
+		copy(f.n.data[off:], b)
+	})
+}
+
+func (f *memoryFile) Stat() (fs.FileInfo, error) {
+	var i info
+	err := f.do(func() { i = info{f.name, int64(len(f.n.data))} })
+	return i, err
+}
+
+func (f *memoryFile) Truncate(size int64) error {
+	return f.do(func() {
+		if size <= int64(len(f.n.data)) {
+			f.n.data = f.n.data[:size:size]
+		} else {
+			f.n.data = append(slices.Clone(f.n.data), make([]byte, size-int64(len(f.n.data)))...)
+		}
+	})
+}
+
+func (f *memoryFile) Sync() error { return f.do(func() { f.n.synced = slices.Clone(f.n.data) }) }
+
+func (f *memoryFile) Chmod(fs.FileMode) error { return nil }
+func (f *memoryFile) Chown(int, int) error    { return nil }
+
+func (f *memoryFile) Lock() error {
+	taken := false
+	if err := f.do(func() { taken, f.n.locked = f.n.locked, true }); err != nil {
+		return err
+	}
+	if taken {
+		return vfs.ErrLocked
+	}
+	f.held = true
+	return nil
+}
+
+func (f *memoryFile) Close() error {
+	return f.do(func() {
+		if f.held {
+			f.n.locked = false
+		}
+	})
+}
+
+type info struct {
+	name string
+	size int64
+}
+
+func (i info) Name() string       { return path.Base(i.name) }
+func (i info) Size() int64        { return i.size }
+func (i info) Mode() fs.FileMode  { return 0o600 }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return false }
+func (i info) Sys() any           { return nil }

@@ -1,0 +1,13 @@
+//go:build !unix
+
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// Lock is not known here.
+func (f file) Lock() error { return errors.ErrUnsupported }
+
+func keepOwner(FS, File, string, fs.FileMode) error { return nil }

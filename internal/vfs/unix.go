@@ -1,0 +1,52 @@
+//go:build unix
+
+package vfs
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+)
+
+// Lock is by flock, which ends with the process.
+func (f file) Lock() error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lockErr error
+	if err := conn.Control(func(fd uintptr) {
+		lockErr = syscall.Flock(int(fd), syscall.LOCK_EX|syscall.LOCK_NB)
+	}); err != nil {
+		return err
+	}
+	if errors.Is(lockErr, syscall.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return lockErr
+}
+
+// keepOwner gives a file the mode and the owner of the one that it will replace.
+// The owner can be kept only by those who may give files away; to all others it
+// is their own anyway, or the file becomes theirs.
+func keepOwner(fsys FS, f File, name string, perm fs.FileMode) error {
+	old, err := fsys.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.Chmod(perm) // the umask may have taken some
+	}
+	if err != nil {
+		return err
+	}
+	if st, ok := old.Sys().(*syscall.Stat_t); ok {
+		now, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if mine, ok := now.Sys().(*syscall.Stat_t); ok && (mine.Uid != st.Uid || mine.Gid != st.Gid) {
+			if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+		}
+	}
+	return f.Chmod(old.Mode().Perm())
+}

@@ -1,0 +1,142 @@
+// Package vfs is the few file-system calls by which journal and filestore make
+// things durable, as an interface, so that tests can make each single call
+// fail, tear, fill the disk, be lost, or be the last thing that the process does.
+package vfs
+
+import (
+	"io"
+	"io/fs"
+	"os"
+)
+
+// An FS is one directory with everything below it. Names are relative to it and
+// slash separated; no call leaves it, through symbolic links neither.
+type FS interface {
+	// OpenFile opens a file as [os.OpenFile] does.
+	OpenFile(name string, flag int, perm fs.FileMode) (File, error)
+	// MkdirAll makes a directory and those above it that are missing.
+	MkdirAll(name string, perm fs.FileMode) error
+	// Rename replaces to, where it exists, in one step.
+	Rename(from, to string) error
+	Remove(name string) error
+	Stat(name string) (fs.FileInfo, error)
+	Lstat(name string) (fs.FileInfo, error)
+	Readlink(name string) (string, error)
+	ReadDir(name string) ([]fs.DirEntry, error)
+	// SyncDir makes the names in a directory durable: files that were made,
+	// renamed or removed in it.
+	SyncDir(name string) error
+	Close() error
+}
+
+// A File is an open file.
+type File interface {
+	io.ReadWriteCloser
+	io.ReaderAt
+	io.WriterAt
+	Stat() (fs.FileInfo, error)
+	Truncate(size int64) error
+	// Sync makes what was written durable. After it has failed, nothing is
+	// known of what was written since the last time that it had not.
+	Sync() error
+	Chmod(mode fs.FileMode) error
+	Chown(uid, gid int) error
+	// Lock takes the file for this process alone, until it is closed or the
+	// process ends. It returns [ErrLocked] where another one has it.
+	Lock() error
+}
+
+// Open opens the FS of an existing directory.
+func Open(dir string) (FS, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return system{root}, nil
+}
+
+type system struct{ root *os.Root }
+
+func (s system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) {
+	f, err := s.root.OpenFile(name, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return file{f}, nil
+}
+
+func (s system) MkdirAll(name string, perm fs.FileMode) error { return s.root.MkdirAll(name, perm) }
+func (s system) Rename(from, to string) error                 { return s.root.Rename(from, to) }
+func (s system) Remove(name string) error                     { return s.root.Remove(name) }
+func (s system) Stat(name string) (fs.FileInfo, error)        { return s.root.Stat(name) }
+func (s system) Lstat(name string) (fs.FileInfo, error)       { return s.root.Lstat(name) }
+func (s system) Readlink(name string) (string, error)         { return s.root.Readlink(name) }
+func (s system) Close() error                                 { return s.root.Close() }
+
+func (s system) ReadDir(name string) ([]fs.DirEntry, error) {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.ReadDir(-1)
+}
+
+func (s system) SyncDir(name string) error {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
+
+type file struct{ *os.File }
+
+// ReadFile reads a whole file of at most limit bytes.
+func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = &fs.PathError{Op: "read", Path: name, Err: ErrTooLarge}
+	}
+	return data, err
+}
+
+// WriteFile replaces a file whole and durably: under a temporary name in the
+// same directory it is written, given the mode, and the owner of the file that
+// it replaces, and synced; then it is renamed and the directory synced. Where it
+// fails the old file is there as it was, or, if all that failed was the sync of
+// the directory, one of the two.
+func WriteFile(fsys FS, name, temp string, data []byte, perm fs.FileMode) (err error) {
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			fsys.Remove(temp) // what stays is transient by its name
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = keepOwner(fsys, f, name, perm)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = fsys.Rename(temp, name)
+	}
+	if err != nil {
+		return err
+	}
+	return fsys.SyncDir(parent(name))
+}
