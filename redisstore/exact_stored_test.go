@@ -23,6 +23,7 @@ func (r *exactRun) checkStored(histories map[string]*exactHistory) {
 		} else {
 			r.checkGeneration(defs)
 		}
+		delete(state, tableMark)
 		for name := range state {
 			if _, ok := defs[name[:strings.LastIndexByte(name, ':')]]; !ok && (i < 2 || r.Mode == exactPlain) {
 				r.Errorf("pool %q: %q is state of a provider that is not there", pool.typ, name)

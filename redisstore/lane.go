@@ -11,16 +11,13 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 )
 
-// Bounds of a batch: what one script may be given.
-const (
-	maxBatchOps   = 1000
-	maxBatchBytes = 1 << 20
-)
-
-// A lane is the order of this instance's ops on one key. At most one batch of
-// it is in flight; what is submitted meanwhile forms the next one. A batch is
-// sent again, identical and under the same sequence, until its outcome is
-// known, and the script applies a sequence once.
+// A lane is the way of this instance's ops on one key. Batches of it are in
+// flight one at a time; what is submitted meanwhile forms the next one. Only of
+// increments, whose order makes no difference, a second batch may go out behind
+// one whose outcome is foreseen: Redis then works on the one while the callers
+// of the other are answered. Each of the two has a writer of its own, and with
+// it sequences: a batch is sent again, identical and under the same sequence,
+// until its outcome is known, and the script applies a sequence once.
 type lane struct {
 	s   *Store
 	key string // the Redis key
@@ -28,94 +25,32 @@ type lane struct {
 	// Callers push without a lock: hundreds of them come at once, when the
 	// batch that they were in is answered.
 	incoming atomic.Pointer[call] // the newest first
-	busy     atomic.Bool          // somebody is taking batches
 
-	// Owned by whoever is busy.
-	queue     []*call // what came in, the oldest first
-	writer    string  // the id that its sequences are under
-	seq       uint64
-	last      time.Time // when a sequence was used
-	resent    bool
+	// Who has the front takes batches. It is kept during the flight of a batch
+	// that nothing may go out behind, and given up with any other.
+	front     atomic.Bool
+	queue     []*call      // owned by the front: what came in, the oldest first
+	left      atomic.Int32 // how long the queue was when the front was given up
+	flying    atomic.Int32 // batches in flight
+	resending atomic.Int32 // those of them that are being sent again
+
+	senders [2]sender
+
+	mu        sync.Mutex // guards what is known of the pool
 	view      view
 	providers map[string]*known // see runtime.go
 	batches   uint64            // of increments
-	rows      []usageRow        // of the batch of increments under way
-	rowOf     []int             // the row of each open call, or -1
 }
 
-// A batch is ops of one lane that travel together. kind says which can.
-type batch struct {
-	kind   batchKind
-	calls  []*call
-	formed time.Time // when the first call came
-}
-
-type batchKind uint8
-
-const (
-	usageBatch  batchKind = iota
-	decideBatch           // other ops on runtime state
-	valueBatch            // values of one key
-	soloBatch             // one prepared script call
-)
-
-// A call is one op on its way through a lane.
-type call struct {
-	kind  batchKind
-	size  int // bound of the bytes that it adds to a batch
-	op    *poolkeeper.Op
-	row   *request // what a value or solo batch sends for it
-	id    string   // the provider that it is for, after aliases
-	turns int      // how often it was sent on: to a new id, or with new literals
-
-	next   *call // in incoming
-	came   time.Time
-	state  atomic.Uint32
-	done   chan struct{} // gets one value when there is an answer; nil where nobody waits
-	answer               // the lane's until then
-}
-
-// An answer is what became of a call.
-type answer struct {
-	answered bool
-	result   poolkeeper.Result
-	text     string // of a value or solo batch
-}
-
-// States of a call: the lane takes it, or the caller gives it up before that.
-const (
-	callWaiting uint32 = iota
-	callTaken
-	callGivenUp
-)
-
-var callPool = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
-
-func newCall(kind batchKind, op *poolkeeper.Op) *call {
-	c := callPool.Get().(*call)
-	c.kind, c.op = kind, op
-	return c
-}
-
-// release gives a call back that has its answer.
-func (c *call) release() {
-	done := c.done
-	*c = call{done: done}
-	callPool.Put(c)
-}
-
-func (c *call) answerText(text string, rev poolkeeper.Revision) {
-	c.answered, c.text, c.result.Revision = true, text, rev
-}
-
-func (c *call) answerResult(r poolkeeper.Result) { c.answered, c.result = true, r }
-
-// A request is a prepared script call, or a row of one.
-type request struct {
-	script *script
-	keys   []string // after ctl
-	args   []string // after the prelude's
-	field  string   // of a value row: fields of one batch are distinct
+// A sender sends one batch at a time, under sequences of its own.
+type sender struct {
+	inUse  atomic.Bool
+	writer string
+	seq    uint64
+	last   time.Time // when a sequence was used
+	resent bool
+	rows   []usageRow // of the batch of increments under way
+	rowOf  []int      // the row of each open call, or -1
 }
 
 // poolLane is the lane of a pool, found without making its key anew.
@@ -132,8 +67,10 @@ func (s *Store) lane(key string) *lane {
 	if l, ok := s.lanes.Load(key); ok {
 		return l.(*lane)
 	}
-	l, _ := s.lanes.LoadOrStore(key, &lane{s: s, key: key, writer: s.writer, view: view{number: 1}})
-	return l.(*lane)
+	l := &lane{s: s, key: key}
+	l.senders[0].writer, l.senders[1].writer = s.writer, s.second
+	actual, _ := s.lanes.LoadOrStore(key, l)
+	return actual.(*lane)
 }
 
 // submit puts a call into the lane and waits for its answer.
@@ -144,7 +81,7 @@ func (l *lane) submit(ctx context.Context, c *call) answer {
 			break
 		}
 	}
-	if l.busy.CompareAndSwap(false, true) { // nobody is in flight: the caller sends by itself
+	if l.flying.Load() == 0 && l.claim() { // the caller sends by itself
 		l.lead()
 	}
 	select {
@@ -179,14 +116,37 @@ func (l *lane) collect() {
 	slices.Reverse(l.queue[n:])
 }
 
-// take takes the next batch: calls from the front of the queue, as far as they
-// can travel together. nil where nobody waits.
-func (l *lane) take() *batch {
+// few is how many increments are worth a flight of their own.
+const few = 8
+
+// next takes the next batch and begins the work on it. nil where nothing is to
+// be sent now; the front is then still held.
+func (l *lane) next() *work {
 	l.collect()
+	n, limit := len(l.queue), maxBatchOps
+	if n == 0 {
+		return nil
+	}
+	if l.flying.Load() > 0 {
+		if n < few || l.resending.Load() > 0 || l.queue[0].kind != usageBatch {
+			return nil // it goes when what is in flight has its answer
+		}
+	} else if n >= 2*few && l.foresees() {
+		limit = (n + 1) / 2 // the other half goes right behind it
+	}
+	if b := l.take(limit); b != nil {
+		return l.begin(b)
+	}
+	return nil
+}
+
+// take takes calls from the front of the queue, as far as they can travel
+// together. nil where nobody waits.
+func (l *lane) take(limit int) *batch {
 	var b *batch
 	size, n := 0, 0
 	for _, c := range l.queue {
-		if b != nil && !b.takes(c, size) {
+		if b != nil && (len(b.calls) >= limit || !b.takes(c, size)) {
 			break
 		}
 		n++
@@ -194,7 +154,7 @@ func (l *lane) take() *batch {
 			continue // the caller is gone
 		}
 		if b == nil {
-			b = &batch{kind: c.kind, formed: c.came, calls: make([]*call, 0, len(l.queue)-n+1)}
+			b = &batch{kind: c.kind, formed: c.came, calls: make([]*call, 0, min(limit, len(l.queue)-n+1))}
 		}
 		b.calls = append(b.calls, c)
 		size += c.size
@@ -203,68 +163,70 @@ func (l *lane) take() *batch {
 	return b
 }
 
-// takes reports whether the batch, of this size, has room for one more call.
-func (b *batch) takes(c *call, size int) bool {
-	if b.kind != c.kind || b.kind == soloBatch || len(b.calls) >= maxBatchOps || size+c.size > maxBatchBytes {
-		return false
-	}
-	if b.kind == valueBatch {
-		for _, other := range b.calls {
-			if other.row.field == c.row.field {
-				return false
-			}
-		}
-	}
-	return true
+// claim takes the front, where nobody has it.
+func (l *lane) claim() bool { return l.front.CompareAndSwap(false, true) }
+
+// yield gives up the front. It returns true where it is held again, as there is
+// something to be sent that nobody else will send.
+func (l *lane) yield() bool {
+	l.left.Store(int32(len(l.queue)))
+	l.front.Store(false)
+	// Whoever is in flight looks again when he lands.
+	return l.flying.Load() == 0 && (l.incoming.Load() != nil || l.left.Load() > 0) && l.claim()
 }
 
-// lead takes the first batch, on the goroutine of the caller that it began
+// lead sends the first batch, on the goroutine of the caller that it began
 // with; a goroutine of the lane goes on where there is more to do.
 func (l *lane) lead() {
-	if b := l.take(); b != nil {
-		if w := l.begin(b); !w.step() {
-			l.s.active.Add(1)
-			go l.run(w)
+	if w := l.next(); w != nil {
+		if !w.step() {
+			l.goOn(w)
 			return
 		}
+		if w.land(); !w.atFront && !l.claim() {
+			return // somebody else has the front, and looks for more
+		}
 	}
-	if len(l.queue) > 0 || !l.rest() {
-		l.s.active.Add(1)
-		go l.run(nil)
+	l.collect()
+	if len(l.queue) > 0 || l.yield() {
+		l.goOn(nil)
 	}
 }
 
-// rest ends being busy, with an empty queue. It returns false where a call came
-// in just then, and this goroutine is to go on.
-func (l *lane) rest() bool {
-	l.busy.Store(false)
-	return l.incoming.Load() == nil || !l.busy.CompareAndSwap(false, true)
+// goOn begins a goroutine of the lane, to which the front goes.
+func (l *lane) goOn(w *work) {
+	l.s.active.Add(1)
+	go l.run(w)
 }
 
-// run works until the lane is empty.
+// run works until there is nothing to be sent. Without work it begins at the
+// front.
 func (l *lane) run(w *work) {
 	defer l.s.active.Done()
 	for {
 		if w == nil {
 			l.gather()
-			b := l.take()
-			if b == nil {
-				if l.rest() {
-					return
+			if w = l.next(); w == nil {
+				if l.yield() {
+					continue
 				}
-				continue
+				return
 			}
-			w = l.begin(b)
 		}
 		for !w.step() {
 			select {
 			case <-time.After(w.pause()):
 			case <-l.s.stop:
 				w.abandon()
-				l.drain()
+				if w.land(); w.atFront || l.claim() {
+					l.drain()
+				}
 				return
 			}
-			l.expire()
+			w.expire()
+		}
+		if w.land(); !w.atFront && !l.claim() {
+			return
 		}
 		w = nil
 	}
@@ -287,67 +249,38 @@ func (l *lane) gather() {
 
 // expire answers calls that waited too long behind a batch without an outcome:
 // they were never sent.
-func (l *lane) expire() {
-	l.collect()
+func (w *work) expire() {
+	if !w.atFront && !w.claim() {
+		return
+	}
+	w.collect()
 	n := 0
-	for _, c := range l.queue {
-		if time.Since(c.came) <= l.s.opts.RetryFor {
+	for _, c := range w.queue {
+		if time.Since(c.came) <= w.s.opts.RetryFor {
 			break
 		}
 		n++
 		if c.state.CompareAndSwap(callWaiting, callTaken) {
 			c.answerResult(poolkeeper.Result{Err: poolkeeper.Errorf(poolkeeper.ErrUnavailable,
-				"an earlier op on the same key has had no answer from Redis for %v", l.s.opts.RetryFor)})
+				"an earlier op on the same key has had no answer from Redis for %v", w.s.opts.RetryFor)})
 			c.done <- struct{}{}
 		}
 	}
-	l.queue = slices.Delete(l.queue, 0, n)
+	w.queue = slices.Delete(w.queue, 0, n)
+	if !w.atFront {
+		w.yield() // this batch is in flight: it is not held again
+	}
 }
 
-// drain answers everything that waits when the store is closed.
+// drain answers everything that waits when the store is closed. The front is
+// held.
 func (l *lane) drain() {
 	for {
-		if b := l.take(); b != nil {
+		l.collect()
+		if b := l.take(maxBatchOps); b != nil {
 			b.fail(&poolkeeper.Error{Err: poolkeeper.ErrClosed})
-		} else if l.rest() {
+		} else if !l.yield() {
 			return
 		}
 	}
-}
-
-// finish lets the callers go. From then on their calls are not the lane's.
-func (b *batch) finish() {
-	for i, c := range b.calls {
-		b.calls[i] = nil
-		if c.done != nil {
-			c.done <- struct{}{}
-		}
-	}
-}
-
-// fail answers all calls of a batch that have no result yet, and lets the
-// callers go.
-func (b *batch) fail(err error) {
-	for _, c := range b.calls {
-		if !c.answered {
-			c.answerResult(poolkeeper.Result{Err: err})
-		}
-	}
-	b.finish()
-}
-
-// orphan is the batch without its callers, who are about to be let go: what is
-// found out about it later reaches nobody.
-func (b *batch) orphan() *batch {
-	o := &batch{kind: b.kind, formed: b.formed}
-	for _, c := range b.calls {
-		op := c.op
-		if op != nil {
-			copied := *op
-			op = &copied
-		}
-		o.calls = append(o.calls, &call{kind: c.kind, op: op, row: c.row, id: c.id, turns: c.turns,
-			answer: answer{answered: c.answered, result: c.result}})
-	}
-	return o
 }

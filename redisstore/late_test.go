@@ -25,12 +25,18 @@ type tap struct {
 	mu     sync.Mutex
 	sent   []*bytes.Buffer
 	needle []byte
-	cut    string // one of the cuts of redistest
-	left   int    // how often
-	cuts   int    // how often it was
-	holds  []byte // requests with this wait for free
-	held   chan struct{}
-	free   chan struct{}
+	cut    string  // one of the cuts of redistest
+	left   int     // how often
+	cuts   int     // how often it was
+	holds  []*held // which requests are to wait, in this order
+	*held          // the last of them
+}
+
+// A held is one request that is to wait.
+type held struct {
+	text []byte
+	came chan struct{} // closed when it is there
+	free chan struct{} // closed when it may go on
 }
 
 func startTap(t *testing.T, socket string) *tap {
@@ -65,19 +71,22 @@ func (p *tap) arm(cut string, n int, needle string) {
 	p.cut, p.left, p.needle = cut, n, []byte(needle)
 }
 
-// hold makes the next request with a text wait for letGo.
-func (p *tap) hold(text string) {
+// hold makes the next request with a text wait for letGo, after those that are
+// to wait already.
+func (p *tap) hold(text string) *held {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.holds, p.held, p.free = []byte(text), make(chan struct{}), make(chan struct{})
+	p.held = &held{[]byte(text), make(chan struct{}), make(chan struct{})}
+	p.holds = append(p.holds, p.held)
+	return p.held
 }
 
-func (p *tap) letGo() { close(p.free) }
+func (h *held) letGo() { close(h.free) }
 
-func (p *tap) waitHeld(t *testing.T) {
+func (h *held) waitHeld(t *testing.T) {
 	t.Helper()
 	select {
-	case <-p.held:
+	case <-h.came:
 	case <-time.After(5 * time.Second):
 		t.Fatal("the request that is to wait did not come")
 	}
@@ -86,12 +95,13 @@ func (p *tap) waitHeld(t *testing.T) {
 func (p *tap) holding(chunk []byte) chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.holds == nil || !bytes.Contains(chunk, p.holds) {
+	if len(p.holds) == 0 || !bytes.Contains(chunk, p.holds[0].text) {
 		return nil
 	}
-	p.holds = nil
-	close(p.held)
-	return p.free
+	h := p.holds[0]
+	p.holds = p.holds[1:]
+	close(h.came)
+	return h.free
 }
 
 func (p *tap) counted() int {

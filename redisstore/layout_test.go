@@ -66,7 +66,8 @@ func TestLayout(t *testing.T) {
 		"t:sessions:" + session.Name:            `string ttl "{\"bearer\":\"bearer-1\",\"session\":{\"x\":1}}"`,
 		"t:order:{" + rigPool + "}":             `zset ["a"="0" "b"="1" "c"="2"]`,
 		"t:order:{" + oddPool + "}":             `zset ["x:{%}"="0"]`,
-		"t:state:{" + oddPool + "}":             fmt.Sprintf("hash [%q=%q %q=%q]", "x:{%}:lastUsed", iso, "x:{%}:usageCount", "2"),
+		"t:state:{" + oddPool + "}": fmt.Sprintf("hash [%q=%q %q=%q %q=%q]",
+			tableMark, "", "x:{%}:lastUsed", iso, "x:{%}:usageCount", "2"),
 	}
 	got := r.srv.Dump()
 	state := r.srv.HGetAll("t:state:{" + rigPool + "}")
@@ -75,6 +76,7 @@ func TestLayout(t *testing.T) {
 		"b:usageCount": "1", "b:lastUsed": iso, "b:errorCount": "1", "b:lastErrorTime": iso,
 		"b:lastErrorMessage": `"bad \"thing\""`, "b:needsRefresh": "false", "b:refreshCount": "0",
 		"b:decidedAt": fmt.Sprint(rigAt),
+		tableMark:     "",
 	}
 	if d := cmp.Diff(wantState, state); d != "" {
 		t.Errorf("state of the pool (-want +got):\n%s", d)

@@ -94,6 +94,7 @@ type Store struct {
 	cluster bool
 	publish string // PUBLISH, or SPUBLISH where the server has it and is a cluster
 	writer  string
+	second  string // the writer of what goes out behind a batch in flight
 
 	epoch  atomic.Pointer[string] // nil until the store is seen initialised
 	closed atomic.Bool
@@ -140,6 +141,7 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		cluster:  !t.option.ForceSingleClient,
 		publish:  "PUBLISH",
 		writer:   newWriter(),
+		second:   newWriter(),
 		stop:     make(chan struct{}),
 	}
 	if err := s.connect(ctx); err != nil {
@@ -242,8 +244,10 @@ func (s *Store) forget() {
 	var cmds rueidis.Commands
 	s.lanes.Range(func(_, v any) bool {
 		l := v.(*lane)
-		if l.seq > 0 && !l.resent && len(cmds) < 1000 {
-			cmds = append(cmds, s.client.B().Hdel().Key(s.ctl(l.key)).Field("w:"+l.writer).Build())
+		for i := range l.senders {
+			if from := &l.senders[i]; from.seq > 0 && !from.resent && len(cmds) < 1000 {
+				cmds = append(cmds, s.client.B().Hdel().Key(s.ctl(l.key)).Field("w:"+from.writer).Build())
+			}
 		}
 		return true
 	})

@@ -34,22 +34,60 @@ type known struct {
 	row   int
 }
 
-// A view is the state of a pool as this lane left it: nobody has changed it as
-// long as the pool is at rev. What is known from an earlier view is void.
+// A view is the state of a pool as this lane left it, or will have left it once
+// what is in flight is done: nobody else has changed it as long as the pool is
+// then at rev. What is known from an earlier view is void.
 type view struct {
-	number uint64 // from 1: what was never left is known of none
-	rev    string
+	number uint64 // 0: there was none yet
+	rev    string // as Redis has it; empty where it is not known
 	at     poolkeeper.Revision
 }
 
-// follow takes note of the revision that an answer came with. The view goes on
-// where the lane's own batch was all that happened since.
-func (l *lane) follow(text string, rev poolkeeper.Revision) {
-	own := rev.Writer == l.writer && rev.Seq == l.seq && rev.Number == l.view.at.Number+1
-	if !own && text != l.view.rev {
-		l.view.number++
+func (l *lane) foresees() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view.rev != ""
+}
+
+// foresee takes note that a batch will leave the pool as it says.
+func (w *work) foresee() {
+	w.foreseen, w.inView = true, w.view.number
+	w.view.at = poolkeeper.Revision{Number: w.view.at.Number + 1, Writer: w.writer, Seq: w.seq + 1}
+	w.view.rev = formatRevision(w.view.at)
+}
+
+// follow takes note of the revision that an answer came with, and reports
+// whether what the answer says of the pool is the latest that is known. The view
+// goes on where batches of this lane were all that happened since.
+func (w *work) follow(text string, rev poolkeeper.Revision, results string) (current bool) {
+	foreseen := w.foreseen
+	w.foreseen = false
+	if foreseen && results == "=" {
+		return false // there is nothing in it that is not known
 	}
-	l.view.rev, l.view.at = text, rev
+	v := &w.view
+	switch {
+	case foreseen && w.inView == v.number:
+		// It did not come as foreseen, nor will what was to follow.
+	case text == v.rev:
+		return true
+	case rev.Number <= v.at.Number:
+		return false // an earlier batch, answered later
+	case rev.Number == v.at.Number+1 && rev.Seq == w.seq && rev.Writer == w.writer && v.rev != "":
+		v.rev, v.at = text, rev
+		return true
+	}
+	v.number++
+	v.rev, v.at = text, rev
+	return true
+}
+
+// lose takes note that nobody knows how a batch left the pool.
+func (w *work) lose() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.foreseen = false
+	w.view = view{number: w.view.number + 1}
 }
 
 // maxKnown bounds what a lane remembers.
@@ -76,7 +114,7 @@ func (l *lane) forget() {
 }
 
 // learn reads the literals of the definitions of providers, and the times in
-// their states.
+// their states. The lock is held, but for the reading.
 func (l *lane) learn(ids []string) *failure {
 	if len(ids) == 0 {
 		return nil
@@ -85,9 +123,11 @@ func (l *lane) learn(ids []string) *failure {
 	for _, id := range ids {
 		names = append(names, id+":lastErrorTime", id+":lastRefreshTime")
 	}
+	l.mu.Unlock()
 	rs := l.s.client.DoMulti(context.Background(),
 		l.s.client.B().Hmget().Key(l.key).Field(ids...).Build(),
 		l.s.client.B().Hmget().Key(l.s.state(l.key)).Field(names...).Build())
+	l.mu.Lock()
 	var parts [2][]rueidis.RedisMessage
 	for i, r := range rs {
 		var err error
@@ -134,6 +174,8 @@ type usageRow struct {
 }
 
 func (w *work) prepareUsage() *failure {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.forget()
 	w.batches++
 	w.rows, w.rowOf = w.rows[:0], w.rowOf[:0]
@@ -187,6 +229,13 @@ func (w *work) usageArgs(unknown int) []string {
 		args = append(args, k.usageCount, strconv.FormatInt(r.count, 10), k.lastUsed, r.used)
 		added = append(strconv.AppendInt(added, r.n, 10), ' ')
 	}
+	if rev != "" {
+		w.foresee()
+		for i := range w.rows {
+			r := &w.rows[i]
+			r.known.count, r.known.used = r.count, r.used
+		}
+	}
 	args[0], args[1], args[2] = rev, strconv.Itoa(len(w.rows)), string(added)
 	seeds := len(args)
 	args = append(args, "")
@@ -210,7 +259,7 @@ func (w *work) usageArgs(unknown int) []string {
 // poolKeys are the keys of a pool that its scripts are given after ctl.
 func (l *lane) poolKeys() []string { return []string{l.s.state(l.key), l.key, l.s.order(l.key)} }
 
-func (w *work) acceptUsage(rev poolkeeper.Revision, results string) error {
+func (w *work) acceptUsage(rev poolkeeper.Revision, results string, current bool) error {
 	var answers []string // none: each counter is what the request said
 	if results != "=" {
 		answers = strings.Split(results, ",")
@@ -218,26 +267,22 @@ func (w *work) acceptUsage(rev poolkeeper.Revision, results string) error {
 			return poolkeeper.Errorf(poolkeeper.ErrInternal, "a script gave %d answers for %d rows", len(answers), len(w.rows))
 		}
 	}
-	for i := range w.rows {
+	for i, a := range answers {
 		r := &w.rows[i]
-		k := r.known
-		if answers != nil {
-			a := answers[i]
-			if a == "" || a[0] == '?' || a[0] == '!' || a[0] == '>' {
-				continue
-			}
-			later := a[0] == '^' // lastUsed was later than this
-			n, err := strconv.ParseInt(strings.TrimPrefix(a, "^"), 10, 64)
-			if err != nil {
-				return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected count in the answer of a script")
-			}
-			r.count = n
-			if later {
-				k.left = 0
-				continue
-			}
+		if a == "" || a[0] == '?' || a[0] == '!' || a[0] == '>' {
+			continue
 		}
-		k.left, k.count, k.used = w.view.number, r.count, r.used
+		later := a[0] == '^' // lastUsed was later than this
+		n, err := strconv.ParseInt(strings.TrimPrefix(a, "^"), 10, 64)
+		if err != nil {
+			return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected count in the answer of a script")
+		}
+		r.count = n
+		if k := r.known; later {
+			k.left = 0
+		} else if current {
+			k.left, k.count, k.used = w.view.number, r.count, r.used
+		}
 	}
 	var again []int
 	// The last call of a provider has seen the total, the one before it that
@@ -291,6 +336,8 @@ func notFound(r poolkeeper.Ref) error {
 }
 
 func (w *work) prepareDecide() *failure {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.forget()
 	var unknown []string
 	asked := map[string]bool{}

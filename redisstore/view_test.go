@@ -28,6 +28,8 @@ func TestStaleViewIsNotWritten(t *testing.T) {
 		{"a decision first", []step{{own, successOp("b")}, {own, useOp("b", 1)}}, 2},
 		{"a decision on another one first", []step{{other, useOp("b", 3)}, {own, successOp("c")}, {own, useOp("b", 1)}}, 4},
 		{"another writer's increment", []step{{own, useOp("b", 3)}, {other, useOp("b", 1)}, {own, useOp("b", 1)}}, 5},
+		{"another writer's increment, seen by the first of another one", []step{
+			{own, useOp("b", 3)}, {other, useOp("b", 1)}, {own, useOp("c", 1)}, {own, useOp("b", 1)}}, 5},
 		{"another writer's increment, seen by a batch of others", []step{
 			{own, useOp("b", 3)}, {own, useOp("c", 1)}, {other, useOp("b", 1)}, {own, useOp("c", 1)}, {own, useOp("b", 1)}}, 5},
 		{"another writer's increment, seen by a decision", []step{

@@ -13,12 +13,18 @@ import (
 // work is a batch on its way: what is frozen of it, and how often it was sent.
 type work struct {
 	*lane
+	*sender
 	batch   *batch
 	open    []int // calls without a result yet
 	request *request
 	fresh   bool // K may be without ctl
 	sent    bool // a copy may still reach Redis: the request is frozen
 	tries   int
+	stuck   bool // it is being sent again
+
+	atFront  bool   // nothing goes out behind it
+	foreseen bool   // the request says what comes of it
+	inView   uint64 // the view that it was foreseen in
 
 	orphaned bool // the callers were let go
 }
@@ -36,6 +42,7 @@ func (w *work) step() bool {
 				w.batch.finish()
 				return true
 			}
+			w.letGo()
 		}
 		epoch, err := w.s.ready(context.Background())
 		if err != nil {
@@ -76,11 +83,45 @@ func (w *work) step() bool {
 
 // begin begins the work on a batch that was taken.
 func (l *lane) begin(b *batch) *work {
-	w := &work{lane: l, batch: b, open: make([]int, len(b.calls))}
+	l.flying.Add(1)
+	w := &work{lane: l, batch: b, open: make([]int, len(b.calls)), atFront: true}
 	for i := range w.open {
 		w.open[i] = i
 	}
+	for i := range l.senders {
+		if l.senders[i].inUse.CompareAndSwap(false, true) {
+			w.sender = &l.senders[i]
+			break
+		}
+	}
 	return w
+}
+
+// letGo gives up the front where the batch about to be sent is one that another
+// may go out behind. Who waits already goes at once.
+func (w *work) letGo() {
+	if !w.atFront || !w.foreseen {
+		return
+	}
+	w.atFront = false
+	if len(w.queue) >= few && w.flying.Load() == 1 {
+		w.goOn(nil)
+		return
+	}
+	w.yield() // this batch is in flight: it is not held again
+}
+
+// land ends the flight. Whoever has the front, or takes it after this, looks
+// for what waits.
+func (w *work) land() {
+	if w.foreseen { // it went wrong: nobody knows how the pool was left
+		w.lose()
+	}
+	if w.stuck {
+		w.resending.Add(-1)
+	}
+	w.inUse.Store(false)
+	w.flying.Add(-1)
 }
 
 // laneIdle is how long a lane may rest. Redis forgets a writer after 30 days, and
@@ -115,6 +156,10 @@ func (w *work) refused(f *failure) bool {
 	if !f.again && !w.sent {
 		w.batch.fail(f.err)
 		return true
+	}
+	if !w.stuck {
+		w.stuck = true
+		w.resending.Add(1)
 	}
 	if time.Since(w.batch.formed) < w.s.opts.RetryFor {
 		return false
@@ -190,7 +235,9 @@ func (w *work) prepare() *failure {
 	case valueBatch:
 		w.prepareValues()
 	default:
+		w.mu.Lock()
 		w.view.number++ // it may change anything
+		w.mu.Unlock()
 		w.request = w.batch.calls[w.open[0]].row
 	}
 	return nil
@@ -203,10 +250,12 @@ func (w *work) accept(answer string) error {
 	if err != nil {
 		return err
 	}
-	w.follow(text, rev)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	current := w.follow(text, rev, results)
 	switch w.batch.kind {
 	case usageBatch:
-		return w.acceptUsage(rev, results)
+		return w.acceptUsage(rev, results, current)
 	case decideBatch:
 		return w.acceptDecide(rev, results)
 	case valueBatch:
@@ -218,6 +267,11 @@ func (w *work) accept(answer string) error {
 	}
 	w.open = w.open[:0]
 	return nil
+}
+
+// formatRevision is the revision as Redis has it.
+func formatRevision(r poolkeeper.Revision) string {
+	return strconv.FormatUint(r.Number, 10) + " " + r.Writer + " " + strconv.FormatUint(r.Seq, 10)
 }
 
 // parseRevision reads "<number> <writer> <sequence>", or "0".

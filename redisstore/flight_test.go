@@ -1,0 +1,170 @@
+package redisstore_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/redisstore"
+)
+
+// tableMark is the field that makes Redis keep the state of a pool as a table.
+const tableMark = ":no field of a provider, but what makes Redis keep this hash as a table"
+
+func TestStateIsATable(t *testing.T) {
+	r := newRig(t)
+	r.must(r.b, useOp("b", 1))
+	if got := r.srv.DoString("OBJECT", "ENCODING", "t:state:{"+rigPool+"}"); got != "hashtable" {
+		t.Errorf("the state of a pool of few providers is a %s", got)
+	}
+}
+
+// wave has many callers make increments of 1 on b and c, each the next one when
+// it has the answer, and tells each answer.
+func (r *rig) wave(b *redisstore.Store, callers, each int, told func(poolkeeper.Result)) {
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for range each {
+				told(r.must(b, useOp([]string{"b", "c"}[i%2], 1)))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Increments of many callers go out in two flights, which the server sees under
+// two writers.
+func TestTwoFlights(t *testing.T) {
+	r := newRig(t)
+	r.wave(r.b, 100, 50, func(poolkeeper.Result) {})
+	writers := 0
+	for name := range r.srv.HGetAll("t:ctl:{" + rigPool + "}") {
+		if name[:2] == "w:" {
+			writers++
+		}
+	}
+	if writers != 2 {
+		t.Errorf("a pool that many callers count on has been written to by %d writers, want 2", writers)
+	}
+	if b, c := r.usageOf("b"), r.usageOf("c"); b != "2500" || c != "2500" {
+		t.Errorf("the counters are %s and %s, want 2500", b, c)
+	}
+}
+
+// Of two batches in flight the second comes first, and another writer before
+// it: nothing is written from what was foreseen of them.
+func TestFlightsOvertake(t *testing.T) {
+	r := newRig(t)
+	tap := startTap(t, r.srv.Socket())
+	b := r.open(tap.url(), patient)
+	r.must(b, useOp("b", 1))
+	r.must(b, useOp("c", 1))
+	blocker := errorOp("a")
+	blocker.Message = new("blocker")
+	before, first, second := tap.hold("blocker"), tap.hold("EVALSHA"), tap.hold("EVALSHA")
+	var wg sync.WaitGroup
+	count := func(id string) {
+		for range 10 {
+			wg.Go(func() { r.must(b, useOp(id, 1)) })
+		}
+		time.Sleep(50 * time.Millisecond) // they wait in the lane
+	}
+	wg.Go(func() { r.must(b, blocker) })
+	before.waitHeld(t)
+	count("c")
+	count("b")
+	before.letGo()
+	first.waitHeld(t)
+	second.waitHeld(t)
+	count("c") // goes out when one of the two has its answer
+	r.must(r.b, useOp("c", 100))
+	second.letGo()
+	for i := 0; r.usageOf("c") == "101" && i < 100; i++ {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if b, c := r.usageOf("b"), r.usageOf("c"); b != "11" || c != "111" {
+		t.Errorf("while a batch is held up the counters are %s and %s, want 11 and 111", b, c)
+	}
+	first.letGo()
+	wg.Wait()
+	if b, c := r.usageOf("b"), r.usageOf("c"); b != "11" || c != "121" {
+		t.Errorf("the counters are %s and %s, want 11 and 121", b, c)
+	}
+}
+
+// Whoever else counts, decides or edits, and whatever breaks, no two increments
+// of 1 are answered the same count, and the last is the sum: what is foreseen is
+// written only where it has come so.
+func TestFlightsAmongOthers(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	for _, c := range []struct {
+		name   string
+		faults redistest.Faults
+		others int // stores that count as well
+		meddle bool
+	}{
+		{"alone", redistest.Faults{}, 0, false},
+		{"alone, replies lost", redistest.Faults{CutAfter: 0.05, CutBefore: 0.05, CutMid: 0.05}, 0, false},
+		{"another writer", redistest.Faults{}, 1, false},
+		{"another writer, replies lost", redistest.Faults{CutAfter: 0.05, CutBefore: 0.05, CutMid: 0.05}, 1, false},
+		{"edits and decisions", redistest.Faults{CutAfter: 0.02}, 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			proxy, b := r.proxied()
+			r.must(b, useOp("b", 1))
+			r.must(b, useOp("c", 1))
+			c.faults.Seed, c.faults.Only = seed, []string{"EVALSHA"}
+			proxy.SetFaults(c.faults)
+			var mu sync.Mutex
+			seen := map[string]bool{}
+			told := func(res poolkeeper.Result) {
+				mu.Lock()
+				defer mu.Unlock()
+				answer := fmt.Sprintf("%s:%d", res.ID, res.Count)
+				if seen[answer] {
+					t.Errorf("two increments of %s were answered %d", res.ID, res.Count)
+				}
+				seen[answer] = true
+			}
+			const callers, each = 60, 40
+			stop := make(chan struct{})
+			var others, meddlers sync.WaitGroup
+			for range c.others {
+				other := r.open(r.srv.SocketURL())
+				others.Go(func() { r.wave(other, callers, each, told) })
+			}
+			if c.meddle {
+				meddlers.Go(func() {
+					for i := 0; ; i++ {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						r.must([]*redisstore.Store{b, r.b}[i%2], errorOp("b"))
+						r.must([]*redisstore.Store{r.b, b}[i%2], defineOp(poolkeeper.OpPutProvider, "a", `,"n":`+strconv.Itoa(i)))
+					}
+				})
+			}
+			r.wave(b, callers, each, told)
+			others.Wait()
+			close(stop)
+			meddlers.Wait()
+			want := strconv.Itoa(1 + (1+c.others)*callers/2*each)
+			if b, c := r.usageOf("b"), r.usageOf("c"); b != want || c != want {
+				t.Errorf("the counters are %s and %s, want %s", b, c, want)
+			}
+			if c.faults.CutAfter > 0 && proxy.Counts()[redistest.FaultCutAfter] == 0 {
+				t.Error("no reply was lost")
+			}
+		})
+	}
+}
