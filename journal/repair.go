@@ -138,7 +138,7 @@ func (r *Repaired) cutOff(fsys vfs.FS, info SegmentInfo) error {
 		return err
 	}
 	aside := info.File + ".damaged"
-	if err := vfs.WriteFile(fsys, aside, aside+".tmp", b, 0o600); err != nil {
+	if err := vfs.WriteFile(fsys, aside, b, 0o600); err != nil {
 		return err
 	}
 	r.Aside = append(r.Aside, aside)

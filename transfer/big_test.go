@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/transfer"
 )
@@ -86,7 +87,7 @@ func BenchmarkTransfer(b *testing.B) {
 	b.Run("ReadDir", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, _, err := transfer.ReadDir(ctx, dir, nil); err != nil {
+			if _, _, err := configdir.ReadDir(ctx, dir, nil); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -115,7 +116,7 @@ func BenchmarkTransfer(b *testing.B) {
 	b.Run("WriteDir", func(b *testing.B) {
 		snap, _ := st.Snapshot(ctx)
 		for b.Loop() {
-			if _, err := transfer.WriteDir(ctx, filepath.Join(b.TempDir(), "configs"), snap, nil); err != nil {
+			if _, err := configdir.WriteDir(ctx, filepath.Join(b.TempDir(), "configs"), snap, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A Change is one thing that an import added, changed or kept.
@@ -18,7 +20,7 @@ type Change struct {
 func (c Change) String() string {
 	s := c.What
 	if c.Path != "" {
-		s += " (" + show(c.Path) + ")"
+		s += " (" + show.Name(c.Path) + ")"
 	}
 	if c.Why != "" {
 		s += ": " + c.Why
@@ -29,7 +31,7 @@ func (c Change) String() string {
 // An ImportResult says what an import did, or would do.
 type ImportResult struct {
 	// Report is that of reading the directory.
-	Report *Report `json:"report"`
+	Report *configdir.Report `json:"report"`
 	// Restored says that the store was not initialised, and now has what the
 	// directory has.
 	Restored bool `json:"restored"`

@@ -1,6 +1,8 @@
 package transfer
 
-import "github.com/poolkeeper/poolkeeper/internal/rawjson"
+import (
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+)
 
 // expiryFields are where the dialects of tokens have their expiry.
 var expiryFields = []string{"expiry_date", "expiry", "expires_at", "expiresAt", "expired"}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // ImportOptions of [Import]. A nil *ImportOptions means all defaults.
@@ -42,12 +44,12 @@ func Import(ctx context.Context, st *poolkeeper.Store, dir string, opts *ImportO
 	if opts == nil {
 		opts = &ImportOptions{}
 	}
-	now := clock(opts.Now)
-	snap, report, err := ReadDir(ctx, dir, &ReadOptions{Now: func() time.Time { return time.UnixMilli(now) }})
+	now := millis(opts.Now)
+	snap, report, err := configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: fixed(now)})
 	if err != nil {
 		return nil, err
 	}
-	im := &importer{ctx: ctx, st: st, opts: opts, now: now, dir: snap, prefixes: prefixesOf(dir)}
+	im := &importer{ctx: ctx, st: st, opts: opts, now: now, path: dir, dir: snap}
 	im.result = &ImportResult{Report: report, DryRun: opts.DryRun, Providers: report.Providers, Tokens: report.Tokens, Config: report.Config}
 	im.store, err = st.Snapshot(ctx)
 	switch {
@@ -59,21 +61,33 @@ func Import(ctx context.Context, st *poolkeeper.Store, dir string, opts *ImportO
 	if err == nil && !opts.DryRun {
 		err = im.verify()
 	}
-	return im.result, poolkeeper.Annotate(err, "import", show(dir))
+	return im.result, poolkeeper.Annotate(err, "import", show.Name(dir))
+}
+
+// millis reads a clock, once: all that one call does happens at one time.
+func millis(now func() time.Time) int64 {
+	if now == nil {
+		now = time.Now
+	}
+	return now().UnixMilli()
+}
+
+func fixed(ms int64) func() time.Time {
+	return func() time.Time { return time.UnixMilli(ms) }
 }
 
 // An importer is one import under way.
 type importer struct {
-	ctx      context.Context
-	st       *poolkeeper.Store
-	opts     *ImportOptions
-	now      int64
-	dir      *poolkeeper.Snapshot
-	store    *poolkeeper.Snapshot
-	prefixes prefixes
-	result   *ImportResult
-	kept     map[poolkeeper.Key]bool // what may differ at the end
-	claimed  map[poolkeeper.Ref]bool // refs whose stored token is spoken for
+	ctx     context.Context
+	st      *poolkeeper.Store
+	opts    *ImportOptions
+	now     int64
+	path    string // of the directory
+	dir     *poolkeeper.Snapshot
+	store   *poolkeeper.Snapshot
+	result  *ImportResult
+	kept    map[poolkeeper.Key]bool // what may differ at the end
+	claimed map[poolkeeper.Ref]bool // refs whose stored token is spoken for
 
 	done, total int
 }
@@ -188,11 +202,11 @@ func (im *importer) verify() error {
 	if err != nil {
 		return err
 	}
-	c, err := compare(im.dir, got, im.prefixes, im.now, true)
+	c, err := configdir.CompareSnapshots(im.dir, got, &configdir.CompareOptions{ContentOnly: true, Dir: im.path, Now: fixed(im.now)})
 	if err != nil {
 		return err
 	}
-	c.Differences = slices.DeleteFunc(c.Differences, func(d Difference) bool { return d.Kind == Extra || im.kept[d.key] })
+	c.Differences = slices.DeleteFunc(c.Differences, func(d configdir.Difference) bool { return d.Kind == configdir.Extra || im.kept[d.Key] })
 	if err := c.Err(); err != nil {
 		return poolkeeper.Errorf(poolkeeper.ErrDiffers, "verified after the import: %v", err).
 			WithHint("somebody may have changed the store meanwhile: run the import again")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/transfer"
 )
@@ -42,12 +45,12 @@ func must[T any](v T, err error) T {
 
 func TestImportIntoEmptyStore(t *testing.T) {
 	st := newStore(t)
-	dry := mustImport(t, st, configsOf("typical"), &transfer.ImportOptions{DryRun: true})
+	dry := mustImport(t, st, dirtest.Configs("typical"), &transfer.ImportOptions{DryRun: true})
 	if _, err := st.Snapshot(context.Background()); !errors.Is(err, poolkeeper.ErrUninitialized) {
 		t.Fatalf("a dry run wrote: %v", err)
 	}
 	var progress [][2]int
-	res := mustImport(t, st, configsOf("typical"), &transfer.ImportOptions{Progress: func(done, total int) { progress = append(progress, [2]int{done, total}) }})
+	res := mustImport(t, st, dirtest.Configs("typical"), &transfer.ImportOptions{Progress: func(done, total int) { progress = append(progress, [2]int{done, total}) }})
 	if got, want := res.String(), "Migrated 14 providers, 10 tokens, config"; got != want || dry.String() != want {
 		t.Errorf("%q, %q, want %q", got, dry.String(), want)
 	}
@@ -178,7 +181,10 @@ func TestImportIntoLiveStore(t *testing.T) {
 			added:   []string{"file configs/g", "password"},
 			changed: []string{"config", "document plugins.json", "document mine", "file configs/f"},
 			after: func(t *testing.T, snap *poolkeeper.Snapshot) {
-				got := values(snap)
+				got := map[string]string{}
+				for k, d := range snap.Values {
+					got[k.String()] = string(d.Data)
+				}
 				if got["file configs/stays"] != "1" || got["document stays.json"] != "1" || got["password"] != " x\n" || got["document mine"] != `{"a":2}` || got["file configs/mine"] != "" {
 					t.Errorf("%v", got)
 				}
@@ -186,11 +192,11 @@ func TestImportIntoLiveStore(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := imported(t, writeTree(t, map[string]string{"configs/provider_pools.json": live}))
+			st := imported(t, dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": live}))
 			if c.before != nil {
 				c.before(t, st)
 			}
-			dir := writeTree(t, c.dir)
+			dir := dirtest.WriteTree(t, c.dir)
 			before := snapshot(t, st)
 			dry := mustImport(t, st, dir, &transfer.ImportOptions{Force: c.force, DryRun: true})
 			if diff := cmp.Diff(before, snapshot(t, st), cmp.AllowUnexported(poolkeeper.State{})); diff != "" {
@@ -280,11 +286,11 @@ func TestImportTokens(t *testing.T) {
 		"carried where stored": {dir: with("configs/provider_pools.json", `{"claude-kiro-oauth":[{"uuid":"b","KIRO_OAUTH_CREDS_FILE_PATH":"`+B+`"}]}`, A, token(15)), a: token(15), b: token(20)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := imported(t, writeTree(t, base))
+			st := imported(t, dirtest.WriteTree(t, base))
 			if c.before != nil {
 				c.before(st)
 			}
-			dir := writeTree(t, c.dir)
+			dir := dirtest.WriteTree(t, c.dir)
 			res := mustImport(t, st, dir, &transfer.ImportOptions{Force: c.force})
 			for ref, want := range map[poolkeeper.Ref]string{a: c.a, b: c.b} {
 				if got, err := st.Token(ctx, ref); err != nil || string(got.Data) != want {
@@ -310,7 +316,7 @@ func TestImportTokens(t *testing.T) {
 
 func TestImportSessions(t *testing.T) {
 	ctx := context.Background()
-	st := imported(t, configsOf("typical"))
+	st := imported(t, dirtest.Configs("typical"))
 	if _, err := st.PutSession(ctx, "mine", []byte(`{"username":"me"}`), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +327,7 @@ func TestImportSessions(t *testing.T) {
 		}
 	}
 	must(st.DeleteSession(ctx, gone))
-	res := mustImport(t, st, configsOf("typical"), nil)
+	res := mustImport(t, st, dirtest.Configs("typical"), nil)
 	if want := []string{"session " + poolkeeper.SessionName(gone)}; !slices.Equal(lines(res.Added), want) || res.Changes() != 1 {
 		t.Errorf("added %v, changed %v", res.Added, res.Changed)
 	}
@@ -351,11 +357,11 @@ func (b *interfering) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkee
 }
 
 func TestImportAgainstOthers(t *testing.T) {
-	dir := writeTree(t, map[string]string{"configs/provider_pools.json": strings.Replace(live, `"x":1`, `"x":2`, 1)})
+	dir := dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": strings.Replace(live, `"x":1`, `"x":2`, 1)})
 	for left, want := range map[int]error{3: nil, 100: poolkeeper.ErrConflict} {
 		b := &interfering{Backend: memstore.New(nil)}
 		st := poolkeeper.New(b, nil)
-		mustImport(t, st, writeTree(t, map[string]string{"configs/provider_pools.json": live}), nil)
+		mustImport(t, st, dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": live}), nil)
 		b.left = left
 		_, err := transfer.Import(context.Background(), st, dir, nil)
 		if !errors.Is(err, want) {
@@ -386,8 +392,8 @@ func (b *deaf) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Res
 
 func TestImportIsVerified(t *testing.T) {
 	st := poolkeeper.New(&deaf{memstore.New(nil)}, nil)
-	mustImport(t, st, writeTree(t, map[string]string{"configs/config.json": `{"a":1}`}), nil)
-	_, err := transfer.Import(context.Background(), st, writeTree(t, map[string]string{"configs/config.json": `{"a":2}`}), nil)
+	mustImport(t, st, dirtest.WriteTree(t, map[string]string{"configs/config.json": `{"a":1}`}), nil)
+	_, err := transfer.Import(context.Background(), st, dirtest.WriteTree(t, map[string]string{"configs/config.json": `{"a":2}`}), nil)
 	if !errors.Is(err, poolkeeper.ErrDiffers) || !strings.Contains(err.Error(), "config") {
 		t.Errorf("error %v, want ErrDiffers about config", err)
 	}
@@ -395,8 +401,8 @@ func TestImportIsVerified(t *testing.T) {
 
 func TestImportChangedSession(t *testing.T) {
 	ctx := context.Background()
-	st := imported(t, writeTree(t, map[string]string{"configs/token-store.json": `{"tokens":{"s":{"n":1}}}`}))
-	dir := writeTree(t, map[string]string{"configs/token-store.json": `{"tokens":{"s":{"n":2}}}`})
+	st := imported(t, dirtest.WriteTree(t, map[string]string{"configs/token-store.json": `{"tokens":{"s":{"n":1}}}`}))
+	dir := dirtest.WriteTree(t, map[string]string{"configs/token-store.json": `{"tokens":{"s":{"n":2}}}`})
 	for _, c := range []struct {
 		force bool
 		want  string
@@ -406,5 +412,25 @@ func TestImportChangedSession(t *testing.T) {
 		if s, err := st.Session(ctx, "s"); err != nil || string(s.Document) != c.want || len(res.Kept) != c.kept {
 			t.Errorf("force %v: session %s, %v, kept %v", c.force, s.Document, err, res.Kept)
 		}
+	}
+}
+
+func TestImportCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := transfer.Import(ctx, newStore(t), dirtest.Configs("typical"), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Import: %v", err)
+	}
+}
+
+// TestVerifyOtherName compares with a directory that is not called configs.
+func TestVerifyOtherName(t *testing.T) {
+	snap, _ := read(t, dirtest.Configs("edge"))
+	out := filepath.Join(t.TempDir(), "backup-2026")
+	if _, err := configdir.WriteDir(context.Background(), out, snap, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := transfer.Verify(context.Background(), imported(t, dirtest.Configs("edge")), out, nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A poolPlan is what an import does to one pool.
@@ -98,7 +99,7 @@ func (im *importer) planPool(dir, stored *poolkeeper.Pool) *poolPlan {
 		if old == nil && !im.opts.Force {
 			// It has a new id in the store: that is its newer name.
 			if id, ok := im.store.Aliases[given.Ref]; ok && byID[id] != nil {
-				plan.keep(key, "it was renamed to "+clip(show(id))+" in the store, and stays as it is there")
+				plan.keep(key, "it was renamed to "+show.Clip(show.Name(id))+" in the store, and stays as it is there")
 				if !taken[id] {
 					taken[id] = true
 					op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: id, Definition: byID[id].Definition})

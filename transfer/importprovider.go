@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
 
@@ -12,14 +13,14 @@ import (
 // must be put.
 func (im *importer) planProvider(plan *poolPlan, given, old *poolkeeper.Provider, record *poolkeeper.ProviderRecord) bool {
 	key := poolkeeper.ProviderKey(given.Ref)
-	where, differs := definitionDiff(given.Definition, old.Definition)
+	where, differs := configdir.DiffDefinitions(given.Definition, old.Definition)
 	why := ""
 	if differs {
 		if why = "definition"; where != "" {
-			why += ", at " + clipPointer(where)
+			why += ", at " + where
 		}
 	}
-	fields := runtimeDiff(given, old)
+	fields := configdir.DiffRuntime(given, old)
 	if im.opts.Force {
 		if len(fields) > 0 {
 			why = joined(why, "runtime state: "+fieldNames(fields))
@@ -59,6 +60,9 @@ func joined(a, b string) string {
 	return a + "; " + b
 }
 
+// latest is the last time that an op can have.
+const latest = 253402300799999
+
 // maxCatchUp bounds the ops by which one counter catches up.
 const maxCatchUp = 10_000
 
@@ -76,7 +80,7 @@ func (im *importer) catchUp(given, old *poolkeeper.Provider) ([]poolkeeper.Op, b
 	}
 	at := im.now
 	for _, p := range []*poolkeeper.Provider{old, given} {
-		if ms, ok := rawjson.ParseTimeMillis([]byte(p.Literal(poolkeeper.LastUsed))); ok && ms > 0 && ms <= maxExpiry {
+		if ms, ok := rawjson.ParseTimeMillis([]byte(p.Literal(poolkeeper.LastUsed))); ok && ms > 0 && ms <= latest {
 			at = ms
 		}
 	}

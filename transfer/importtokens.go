@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A tokenGroup is a token of the directory with the paths that name it.
@@ -97,7 +98,7 @@ func (t *tokenPlanner) emit(g *tokenGroup) {
 				paths = append(paths[:len(paths):len(paths)], p)
 			}
 		}
-		t.changed(key, g.paths[0], "moved, since "+clip(g.from.String())+" names another file")
+		t.changed(key, g.paths[0], "moved, since "+show.Clip(g.from.String())+" names another file")
 	}
 	t.set(ops, key, data)
 	for _, o := range g.also {

@@ -3,8 +3,10 @@ package transfer
 import (
 	"bytes"
 	"path"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 )
 
 // A valuePlan holds the ops on values, in the order of their phases.
@@ -73,7 +75,7 @@ func (im *importer) planFile(plan *valuePlan, k poolkeeper.Key) {
 			return
 		}
 	}
-	if doc := poolkeeper.DocumentKey(path.Base(k.Name)); path.Dir(k.Name) == dirName {
+	if doc := poolkeeper.DocumentKey(path.Base(k.Name)); path.Dir(k.Name) == configdir.Name {
 		if _, ok := im.store.Values[doc]; ok {
 			k = doc
 		}
@@ -83,12 +85,9 @@ func (im *importer) planFile(plan *valuePlan, k poolkeeper.Key) {
 
 func (im *importer) planDocument(plan *valuePlan, k poolkeeper.Key) {
 	d := im.dir.Values[k]
-	if k.Name == tokenStoreName {
+	if k.Name == configdir.TokenStore {
 		// It is the same where the sessions make it so.
-		stored, there := im.store.Values[k]
-		now, _, _ := composeTokenStore(d.Data, true, liveSessions(im.dir, im.now), im.now)
-		old, _, _ := composeTokenStore(stored.Data, there, liveSessions(im.store, im.now), im.now)
-		if there && bytes.Equal(now, old) {
+		if configdir.SameTokenStore(im.dir, im.store, time.UnixMilli(im.now)) {
 			im.result.Unchanged++
 			return
 		}

@@ -2,10 +2,11 @@ package transfer
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // VerifyOptions of [Verify]. A nil *VerifyOptions means all defaults.
@@ -18,15 +19,14 @@ type VerifyOptions struct {
 }
 
 // Verify compares a directory with a store by content, see
-// [CompareSnapshots]. Where they differ the error is [poolkeeper.ErrDiffers],
+// [configdir.CompareSnapshots]. Where they differ the error is [poolkeeper.ErrDiffers],
 // and the comparison lists everything that does.
-func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyOptions) (*Comparison, error) {
+func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyOptions) (*configdir.Comparison, error) {
 	if opts == nil {
 		opts = &VerifyOptions{}
 	}
-	now := clock(opts.Now)
-	fixed := func() time.Time { return time.UnixMilli(now) }
-	want, _, err := ReadDir(ctx, dir, &ReadOptions{Now: fixed})
+	now := fixed(millis(opts.Now))
+	want, _, err := configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: now})
 	if err != nil {
 		return nil, err
 	}
@@ -34,18 +34,9 @@ func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyO
 	if err != nil {
 		return nil, poolkeeper.Annotate(err, "verify", "store")
 	}
-	c, err := compare(want, got, prefixesOf(dir), now, opts.ContentOnly)
+	c, err := configdir.CompareSnapshots(want, got, &configdir.CompareOptions{ContentOnly: opts.ContentOnly, Dir: dir, Now: now})
 	if err != nil {
 		return nil, err
 	}
-	return c, poolkeeper.Annotate(c.Err(), "verify", show(dir))
-}
-
-// prefixesOf makes the prefixes of a directory that was just read.
-func prefixesOf(dir string) prefixes {
-	t, err := newTarget(dir, true)
-	if err != nil {
-		return prefixes{base: filepath.Base(dir)}
-	}
-	return t.prefixes
+	return c, poolkeeper.Annotate(c.Err(), "verify", show.Name(dir))
 }

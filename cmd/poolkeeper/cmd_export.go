@@ -2,13 +2,13 @@ package main
 
 import (
 	"github.com/poolkeeper/poolkeeper"
-	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) exportCommand() *cobra.Command {
 	var dir string
-	var opts transfer.WriteOptions
+	var opts configdir.WriteOptions
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write the store into a configs/ directory",
@@ -35,14 +35,14 @@ each whole, and what the store does not have stays.`,
 			if err != nil {
 				return poolkeeper.Annotate(err, "export", "")
 			}
-			report, err := transfer.WriteDir(cmd.Context(), dir, snap, &opts)
+			report, err := configdir.WriteDir(cmd.Context(), dir, snap, &opts)
 			if err != nil {
 				return err
 			}
 			a.warn(report)
 			if a.json {
 				return a.printJSON(struct {
-					*transfer.Report
+					*configdir.Report
 					DryRun bool `json:"dryRun"`
 				}{report, opts.DryRun})
 			}

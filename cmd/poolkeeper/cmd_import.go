@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/transfer"
 	"github.com/spf13/cobra"
 )
@@ -30,7 +31,7 @@ Stop the gateway first, or its next save is not in the store.`,
 			}
 			// What is wrong with the directory comes before what is wrong with
 			// the settings in it, and before any connection.
-			if _, _, err := transfer.ReadDir(cmd.Context(), set.ConfigDir, nil); err != nil {
+			if _, _, err := configdir.ReadDir(cmd.Context(), set.ConfigDir, nil); err != nil {
 				return err
 			}
 			st, err := a.kept(cmd.Context())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/transfer"
 	"github.com/spf13/cobra"
 )
@@ -40,11 +41,11 @@ state of the providers out.`,
 	return cmd
 }
 
-func (a *app) printComparison(c *transfer.Comparison) error {
+func (a *app) printComparison(c *configdir.Comparison) error {
 	if a.json {
 		return a.printJSON(struct {
 			Equal bool `json:"equal"`
-			*transfer.Comparison
+			*configdir.Comparison
 		}{c.Equal(), c})
 	}
 	for _, d := range c.Differences {

@@ -13,7 +13,7 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
-	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/poolkeeper/poolkeeper/configdir"
 )
 
 // mentions reports whether a text names a thing, quoted or not.
@@ -31,7 +31,7 @@ func TestOneByteInDirectory(t *testing.T) {
 			m := maker{rand.New(rand.NewPCG(seed, 100+uint64(i))), false}
 			env := r.env(t, s.name+":", s.configs())
 			expect(t, env, 0, "", "import")
-			snap, _, err := transfer.ReadDir(t.Context(), s.configs(), nil)
+			snap, _, err := configdir.ReadDir(t.Context(), s.configs(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/open"
-	"github.com/poolkeeper/poolkeeper/transfer"
 )
 
 // readsEqual is rule 4: every read has the same answer from the directory, in
@@ -30,7 +30,7 @@ func readsEqual(t *testing.T, env map[string]string, s *source) {
 		t.Fatal(err)
 	}
 	defer redis.Close()
-	snap, _, err := transfer.ReadDir(t.Context(), s.configs(), nil)
+	snap, _, err := configdir.ReadDir(t.Context(), s.configs(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/poolkeeper/poolkeeper/configdir"
 )
 
 // warn prints what a report found odd, each thing once.
-func (a *app) warn(r *transfer.Report) {
+func (a *app) warn(r *configdir.Report) {
 	for _, n := range r.Warnings {
 		a.note("warning: %s", n)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
-	"github.com/poolkeeper/poolkeeper/transfer"
 )
 
 // testSeed is random, unless the run of a seed that was logged is repeated.
@@ -128,7 +128,7 @@ func checkFiles(t *testing.T, s *source, got map[string][]byte) {
 // named finds providers with a name of their own, which can be changed.
 func named(t *testing.T, s *source) []poolkeeper.Ref {
 	t.Helper()
-	snap, _, err := transfer.ReadDir(t.Context(), s.configs(), nil)
+	snap, _, err := configdir.ReadDir(t.Context(), s.configs(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

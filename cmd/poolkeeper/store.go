@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/open"
-	"github.com/poolkeeper/poolkeeper/transfer"
 )
 
 // kept opens the store that outlives the command. Memory does not: what would
@@ -46,7 +46,7 @@ func (a *app) readable(ctx context.Context) (*poolkeeper.Store, error) {
 
 // loaded opens a store in memory with what is in the directory.
 func (a *app) loaded(ctx context.Context, set *settings.Settings) (*poolkeeper.Store, error) {
-	snap, report, err := transfer.ReadDir(ctx, set.ConfigDir, nil)
+	snap, report, err := configdir.ReadDir(ctx, set.ConfigDir, nil)
 	if err != nil {
 		return nil, err
 	}

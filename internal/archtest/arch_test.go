@@ -43,6 +43,7 @@ type rule struct {
 var table = map[string]rule{
 	".":                {own: []string{"internal/rawjson"}},
 	"internal/rawjson": {},
+	"internal/show":    {},
 	"internal/vfs":     {},
 
 	// Backends. They never import each other.
@@ -55,15 +56,16 @@ var table = map[string]rule{
 	"replica": {own: []string{".", "internal/rawjson", "journal"}, later: true},
 
 	// The factory: the only package that names all backends.
-	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "transfer", "internal/settings"}},
+	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "configdir", "internal/settings"}},
 	"internal/settings": {own: []string{".", "internal/rawjson"}},
 
 	// What people and programs call.
-	"transfer": {own: []string{".", "internal/rawjson"}, others: []string{renameio}},
-	"server":   {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
-	"client":   {own: []string{".", "internal/rawjson"}, later: true},
+	"configdir": {own: []string{".", "internal/rawjson", "internal/show", "internal/vfs"}},
+	"transfer":  {own: []string{".", "configdir", "internal/rawjson", "internal/show"}},
+	"server":    {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
+	"client":    {own: []string{".", "internal/rawjson"}, later: true},
 	"cmd/poolkeeper": {
-		own:    []string{".", "open", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
+		own:    []string{".", "open", "configdir", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
 		others: []string{cobra},
 	},
 
@@ -71,6 +73,7 @@ var table = map[string]rule{
 	"internal/bench":       {own: []string{"."}, others: []string{rueidis}},
 	"storetest":            {own: []string{".", "internal/rawjson", "memstore"}, others: []string{porcupine, rapid, gocmp}},
 	"storetest/mutants":    {},
+	"internal/dirtest":     {own: []string{".", "internal/rawjson"}},
 	"internal/redistest":   {others: []string{rueidis, goleak}},
 	"internal/vfs/faultfs": {own: []string{"internal/vfs"}},
 	"internal/tools/skips": {},
@@ -78,7 +81,7 @@ var table = map[string]rule{
 
 var (
 	backends  = []string{"memstore", "redisstore", "filestore"}
-	harnesses = []string{"storetest", "storetest/mutants", "internal/redistest", "internal/vfs/faultfs", "internal/tools/skips"}
+	harnesses = []string{"internal/dirtest", "storetest", "storetest/mutants", "internal/redistest", "internal/vfs/faultfs", "internal/tools/skips"}
 )
 
 // listed is what this test needs of `go list -json`.

@@ -30,12 +30,12 @@ func (f file) Lock() error {
 // The owner can be kept only by those who may give files away; to all others it
 // is their own anyway, or the file becomes theirs.
 func keepOwner(fsys FS, f File, name string, perm fs.FileMode) error {
-	old, err := fsys.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f.Chmod(perm) // the umask may have taken some
-	}
-	if err != nil {
+	old, err := fsys.Lstat(name)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
+	case err != nil || !old.Mode().IsRegular():
+		return f.Chmod(perm) // the umask may have taken some
 	}
 	if st, ok := old.Sys().(*syscall.Stat_t); ok {
 		now, err := f.Stat()

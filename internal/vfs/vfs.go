@@ -4,9 +4,13 @@
 package vfs
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"io"
 	"io/fs"
 	"os"
+	"path"
+	"runtime"
 )
 
 // An FS is one directory with everything below it. Names are relative to it and
@@ -24,7 +28,7 @@ type FS interface {
 	Readlink(name string) (string, error)
 	ReadDir(name string) ([]fs.DirEntry, error)
 	// SyncDir makes the names in a directory durable: files that were made,
-	// renamed or removed in it.
+	// renamed or removed in it. It does nothing where the system cannot.
 	SyncDir(name string) error
 	Close() error
 }
@@ -83,6 +87,9 @@ func (s system) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (s system) SyncDir(name string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	f, err := s.root.Open(name)
 	if err != nil {
 		return err
@@ -107,19 +114,36 @@ func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// WriteFile replaces a file whole and durably: under a temporary name in the
-// same directory it is written, given the mode, and the owner of the file that
-// it replaces, and synced; then it is renamed and the directory synced. Where it
-// fails the old file is there as it was, or, if all that failed was the sync of
-// the directory, one of the two.
-func WriteFile(fsys FS, name, temp string, data []byte, perm fs.FileMode) (err error) {
-	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
+// WriteFile replaces a file whole and durably: [Replace], and then the directory
+// is synced. Where all that failed was the sync of the directory, the old file
+// or the new one may be there after a crash.
+func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
+	if err := Replace(fsys, name, data, perm); err != nil {
+		return err
+	}
+	return fsys.SyncDir(parent(name))
+}
+
+// Replace replaces a file whole: under a temporary name in the same directory
+// it is written, given the mode and the owner of the file that it replaces, or
+// perm where there is none, and synced; then it is renamed. Where it fails the
+// old file is there as it was. The directory is left for the caller to sync.
+//
+// What is replaced is the name: a link gives way, and its target stays. The
+// temporary name is a short one of its own, so that the name of the file can be
+// as long as the file system allows, and ends in .tmp, so that what a crash
+// leaves behind is known to be transient.
+func Replace(fsys FS, name string, data []byte, perm fs.FileMode) (err error) {
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	temp := path.Join(parent(name), TempPrefix+hex.EncodeToString(random[:])+".tmp")
+	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			fsys.Remove(temp) // what stays is transient by its name
+			fsys.Remove(temp)
 		}
 	}()
 	_, err = f.Write(data)
@@ -135,8 +159,9 @@ func WriteFile(fsys FS, name, temp string, data []byte, perm fs.FileMode) (err e
 	if err == nil {
 		err = fsys.Rename(temp, name)
 	}
-	if err != nil {
-		return err
-	}
-	return fsys.SyncDir(parent(name))
+	return err
 }
+
+// TempPrefix begins the names under which files are written before they are
+// renamed.
+const TempPrefix = ".poolkeeper-"

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Sn
 	defer root.close()
 	report := &Report{}
 	w := &walker{ctx: ctx, root: root, report: report, files: map[string]*scanned{}}
-	if err := w.walk(root.dir, dirName, dirName, nil); err != nil {
+	if err := w.walk(root.dir, Name, Name, nil); err != nil {
 		return nil, nil, err
 	}
 	r := &reader{
@@ -86,11 +86,11 @@ func (r *reader) read(ctx context.Context, now int64) error {
 		r.report.Password = true
 	}
 	for name, want := range documents {
-		if f := r.files[dirName+"/"+name]; f != nil {
+		if f := r.files[Name+"/"+name]; f != nil {
 			r.put(poolkeeper.DocumentKey(name), f.data)
 			r.report.Documents++
-			checkDocument(r.report, dirName+"/"+name, want, f.data)
-			if name == tokenStoreName {
+			checkDocument(r.report, Name+"/"+name, want, f.data)
+			if name == TokenStore {
 				r.sessions(f.data, now)
 			}
 		}
@@ -157,7 +157,7 @@ func (r *reader) sessions(data []byte, now int64) {
 	r.report.SessionEntries = s.entries
 	r.report.Sessions = len(s.live)
 	if s.odd > 0 {
-		r.report.note(dirName+"/"+tokenStoreName, "/tokens", CodeSession, "%d sessions cannot be used, and stay in the file only", s.odd)
+		r.report.note(Name+"/"+TokenStore, "/tokens", CodeSession, "%d sessions cannot be used, and stay in the file only", s.odd)
 	}
 	for bearer, one := range s.live {
 		r.snap.Values[poolkeeper.SessionKey(poolkeeper.SessionName(bearer))] = poolkeeper.Document{
@@ -182,5 +182,5 @@ func (r *reader) carry() {
 
 // isPrompt reports whether the gateway itself reads a carried file.
 func isPrompt(p string) bool {
-	return path.Dir(p) == dirName && (path.Base(p) == "input_system_prompt.txt" || path.Base(p) == "fetch_system_prompt.txt")
+	return path.Dir(p) == Name && (path.Base(p) == "input_system_prompt.txt" || path.Base(p) == "fetch_system_prompt.txt")
 }

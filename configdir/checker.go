@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A checker warns of what is odd in definitions.
@@ -27,7 +28,7 @@ func (c *checker) definition(typ string, i int, def []byte) (hasPath bool) {
 		c.report.note(poolsFile, place(typ, i, ""), CodeUTF8, "has bytes that are no UTF-8; they are kept")
 	}
 	c.members(def, func(name string) {
-		c.report.note(poolsFile, place(typ, i, ""), CodeDuplicateKey, "the key %s stands twice; the last one counts", clip(show(name)))
+		c.report.note(poolsFile, place(typ, i, ""), CodeDuplicateKey, "the key %s stands twice; the last one counts", show.Clip(show.Name(name)))
 	}, func(name, value []byte) {
 		hasPath = hasPath || poolkeeper.IsTokenPathField(string(name))
 		c.runtime(typ, i, string(name), value)
@@ -88,7 +89,7 @@ func (c *checker) pool(p typedPool) *poolkeeper.Pool {
 			continue
 		}
 		if uuid, ok := poolkeeper.UsableUUID(def); ok {
-			c.report.note(poolsFile, place(p.typ, i, "uuid"), CodeUUIDDuplicate, "the uuid %s stands twice in the pool; this provider is addressed as %s", clip(show(uuid)), ids[i])
+			c.report.note(poolsFile, place(p.typ, i, "uuid"), CodeUUIDDuplicate, "the uuid %s stands twice in the pool; this provider is addressed as %s", show.Clip(show.Name(uuid)), ids[i])
 		} else {
 			c.report.note(poolsFile, place(p.typ, i, "uuid"), CodeUUIDUnusable, "no usable uuid; the provider is addressed as %s", ids[i])
 		}

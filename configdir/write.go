@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"context"
@@ -24,8 +24,9 @@ type WriteOptions struct {
 //
 // Definitions are written with the runtime state laid over them, and the live
 // sessions into token-store.json; everything else is written as it is. Each
-// file is complete or not there, with mode 0600; config.json is written last,
-// after the pools, after everything that they refer to. Nothing is written
+// file is complete or not there, with mode 0600, or with mode and owner of the
+// file that it replaces; config.json is written last, after the pools, after
+// everything that they refer to. Nothing is written
 // outside of the parent of the directory, through links neither.
 //
 // Everything is checked before anything is written: [poolkeeper.ErrExists]

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A comparer collects the differences between the layout a of a directory and
@@ -25,7 +26,7 @@ func (c *comparer) add(key poolkeeper.Key, path, where string, kind DifferenceKi
 	if key.Kind == poolkeeper.KindProvider {
 		what = poolkeeper.Ref{Type: key.Type, ID: key.Name}.String()
 	}
-	c.Differences = append(c.Differences, Difference{What: what, Path: path, Where: where, Kind: kind, key: key})
+	c.Differences = append(c.Differences, Difference{What: what, Path: path, Where: where, Kind: kind, Key: key})
 }
 
 func (c *comparer) types() {
@@ -113,13 +114,13 @@ func (c *comparer) pool(typ string) {
 }
 
 func (c *comparer) provider(a, b *poolkeeper.Provider) {
-	if where, differ := definitionDiff(a.Definition, b.Definition); differ {
-		c.add(poolkeeper.ProviderKey(a.Ref), "", clipPointer(where), Differs)
+	if where, differ := DiffDefinitions(a.Definition, b.Definition); differ {
+		c.add(poolkeeper.ProviderKey(a.Ref), "", where, Differs)
 	}
 	if c.contentOnly {
 		return
 	}
-	for _, f := range runtimeDiff(a, b) {
+	for _, f := range DiffRuntime(a, b) {
 		c.add(poolkeeper.ProviderKey(a.Ref), "", pointer(f.String()), Differs)
 	}
 }
@@ -148,8 +149,8 @@ func (c *comparer) sessions() {
 		}
 	}
 	if differ {
-		delete(c.a.files, dirName+"/"+tokenStoreName)
-		delete(c.b.files, dirName+"/"+tokenStoreName)
+		delete(c.a.files, Name+"/"+TokenStore)
+		delete(c.b.files, Name+"/"+TokenStore)
 	}
 }
 
@@ -212,5 +213,5 @@ func clipPointer(p string) string {
 	if p == "" {
 		return ""
 	}
-	return clip(show(p))
+	return show.Clip(show.Name(p))
 }

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"path"
@@ -20,7 +20,7 @@ func newPrefixes(full, real, top string) prefixes {
 	return prefixes{
 		base: filepath.Base(full),
 		abs:  []string{full, real, filepath.Dir(full), top},
-		mean: []string{dirName, dirName, ".", "."},
+		mean: []string{Name, Name, ".", "."},
 	}
 }
 
@@ -50,17 +50,17 @@ func (x prefixes) inside(text string) (p string, ok bool) {
 func (x prefixes) mapped(p string) string {
 	if first, rest, more := strings.Cut(p, "/"); first == x.base {
 		if !more {
-			return dirName
+			return Name
 		}
-		return dirName + "/" + rest
+		return Name + "/" + rest
 	}
 	return p
 }
 
 // inDir returns the part of a path behind configs/, "." for itself.
 func inDir(p string) (rest string, ok bool) {
-	if p == dirName {
+	if p == Name {
 		return ".", true
 	}
-	return strings.CutPrefix(p, dirName+"/")
+	return strings.CutPrefix(p, Name+"/")
 }

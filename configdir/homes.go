@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"crypto/sha256"
@@ -28,7 +28,7 @@ func homeOf(typ string) home {
 		}
 	}
 	folder := fileName(typ)
-	if at := dirName + "/" + folder; at == tempDir || at == poolsFile || isReserved(at) {
+	if at := Name + "/" + folder; at == tempDir || at == poolsFile || isReserved(at) {
 		folder += "-" + shortHash(typ)
 	}
 	return home{typ: typ, folder: folder}

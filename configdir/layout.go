@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A layout is what a directory holds that is made of a snapshot: the pools, and
@@ -77,9 +78,9 @@ func (l *layout) layValues(snap *poolkeeper.Snapshot, now int64) error {
 	_, l.report.Config = l.files[configFile]
 	_, l.report.Password = l.files[passwordFile]
 	for _, k := range snap.KeysOf(poolkeeper.KindDocument) {
-		p := dirName + "/" + k.Name
+		p := Name + "/" + k.Name
 		// What is no document by its file name becomes one to carry.
-		if !isDocument(k.Name) && (path.Dir(p) != dirName || poolkeeper.ValidatePath(p) != nil || isReserved(p) || isTransient(p) || p == tempDir) {
+		if !isDocument(k.Name) && (path.Dir(p) != Name || poolkeeper.ValidatePath(p) != nil || isReserved(p) || isTransient(p) || p == tempDir) {
 			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrInvalid, "a document of that name cannot be a file of the directory"), "write", k.String())
 		}
 		l.files[p] = layoutFile{k, snap.Values[k].Data}
@@ -89,7 +90,7 @@ func (l *layout) layValues(snap *poolkeeper.Snapshot, now int64) error {
 }
 
 func (l *layout) layTokenStore(now int64) error {
-	const p = dirName + "/" + tokenStoreName
+	const p = Name + "/" + TokenStore
 	doc, exists := l.files[p]
 	data, there, replaced := composeTokenStore(doc.data, exists, l.sessions, now)
 	if replaced {
@@ -99,7 +100,7 @@ func (l *layout) layTokenStore(now int64) error {
 		if !exists {
 			l.report.Documents++
 		}
-		l.files[p] = layoutFile{poolkeeper.DocumentKey(tokenStoreName), data}
+		l.files[p] = layoutFile{poolkeeper.DocumentKey(TokenStore), data}
 	}
 	l.report.Sessions = len(l.sessions)
 	l.report.SessionEntries = readTokenStore(data, now).entries
@@ -116,7 +117,7 @@ func (l *layout) layCarried(snap *poolkeeper.Snapshot) error {
 		other, taken := l.files[k.Name]
 		if taken && other.key.Kind == poolkeeper.KindToken {
 			if !bytes.Equal(other.data, snap.Values[k].Data) {
-				l.report.note(k.Name, "", CodeShadowed, "the carried file gives way to the %s of the same path", clip(other.key.String()))
+				l.report.note(k.Name, "", CodeShadowed, "the carried file gives way to the %s of the same path", show.Clip(other.key.String()))
 			}
 			continue
 		}
@@ -125,8 +126,8 @@ func (l *layout) layCarried(snap *poolkeeper.Snapshot) error {
 			if taken {
 				what = other.key.String()
 			}
-			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path", clip(what)).
-				WithHint("delete one of the two"), "write", clip(k.String()))
+			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path", show.Clip(what)).
+				WithHint("delete one of the two"), "write", show.Clip(k.String()))
 		}
 		l.files[k.Name] = layoutFile{k, snap.Values[k].Data}
 		l.report.Files++
@@ -143,12 +144,12 @@ func (l *layout) nested() error {
 				if taken {
 					what = other.key.String()
 				}
-				return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s is a file where it needs a directory", clip(what)).
-					WithHint("delete or rename one of the two"), "write", clip(f.key.String()))
+				return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s is a file where it needs a directory", show.Clip(what)).
+					WithHint("delete or rename one of the two"), "write", show.Clip(f.key.String()))
 			}
 		}
-		if p == dirName || p == poolsFile {
-			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "the path %s is taken", show(p)), "write", clip(f.key.String()))
+		if p == Name || p == poolsFile {
+			return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "the path %s is taken", show.Name(p)), "write", show.Clip(f.key.String()))
 		}
 	}
 	return nil
@@ -156,5 +157,5 @@ func (l *layout) nested() error {
 
 // isFilePath reports whether a path can be that of a token file.
 func isFilePath(p string) bool {
-	return poolkeeper.ValidatePath(p) == nil && p != dirName && !isReserved(p) && !strings.HasSuffix(p, "/")
+	return poolkeeper.ValidatePath(p) == nil && p != Name && !isReserved(p) && !strings.HasSuffix(p, "/")
 }

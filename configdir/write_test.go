@@ -1,4 +1,4 @@
-package transfer_test
+package configdir_test
 
 import (
 	"context"
@@ -12,8 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
-	"github.com/poolkeeper/poolkeeper/transfer"
 )
 
 // snapshotOf makes a snapshot of pools with the given definitions, and values.
@@ -45,15 +46,15 @@ func snapshotOf(t *testing.T, pools string, values map[poolkeeper.Key]string) *p
 
 func TestTargets(t *testing.T) {
 	ctx := context.Background()
-	snap, _ := read(t, configsOf("edge"))
+	snap, _ := read(t, dirtest.Configs("edge"))
 	root := t.TempDir()
 	dir := filepath.Join(root, "new", "configs")
 
 	t.Run("dry run", func(t *testing.T) {
-		if _, err := transfer.WriteDir(ctx, dir, snap, &transfer.WriteOptions{DryRun: true}); err != nil {
+		if _, err := configdir.WriteDir(ctx, dir, snap, &configdir.WriteOptions{DryRun: true}); err != nil {
 			t.Fatal(err)
 		}
-		if got := tree(t, root); len(got) != 0 {
+		if got := dirtest.Tree(t, root); len(got) != 0 {
 			t.Errorf("%d files were written", len(got))
 		}
 	})
@@ -61,24 +62,24 @@ func TestTargets(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := transfer.WriteDir(ctx, dir, snap, nil); err != nil {
+		if _, err := configdir.WriteDir(ctx, dir, snap, nil); err != nil {
 			t.Fatal(err)
 		}
 	})
 	t.Run("not empty", func(t *testing.T) {
-		before := tree(t, root)
-		_, err := transfer.WriteDir(ctx, dir, snap, nil)
+		before := dirtest.Tree(t, root)
+		_, err := configdir.WriteDir(ctx, dir, snap, nil)
 		if !errors.Is(err, poolkeeper.ErrExists) || !strings.Contains(err.Error(), "force") {
 			t.Errorf("error %v", err)
 		}
-		if diff := cmp.Diff(before, tree(t, root)); diff != "" {
+		if diff := cmp.Diff(before, dirtest.Tree(t, root)); diff != "" {
 			t.Errorf("something changed:\n%s", diff)
 		}
 	})
 	t.Run("beside", func(t *testing.T) {
 		other := filepath.Join(root, "new", "other")
 		// The token beside the directory is the same: nothing is in the way.
-		if _, err := transfer.WriteDir(ctx, other, snap, nil); err != nil {
+		if _, err := configdir.WriteDir(ctx, other, snap, nil); err != nil {
 			t.Fatal(err)
 		}
 		beside := filepath.Join(root, "new", "kiro_creds1.json")
@@ -86,7 +87,7 @@ func TestTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 		third := filepath.Join(root, "new", "third")
-		if _, err := transfer.WriteDir(ctx, third, snap, nil); !errors.Is(err, poolkeeper.ErrExists) || !strings.Contains(err.Error(), "kiro_creds1.json") {
+		if _, err := configdir.WriteDir(ctx, third, snap, nil); !errors.Is(err, poolkeeper.ErrExists) || !strings.Contains(err.Error(), "kiro_creds1.json") {
 			t.Errorf("error %v", err)
 		}
 		if _, err := os.Stat(third); err == nil {
@@ -99,10 +100,10 @@ func TestTargets(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := transfer.WriteDir(ctx, dir, snap, &transfer.WriteOptions{Force: true}); err != nil {
+		if _, err := configdir.WriteDir(ctx, dir, snap, &configdir.WriteOptions{Force: true}); err != nil {
 			t.Fatal(err)
 		}
-		got := tree(t, dir)
+		got := dirtest.Tree(t, dir)
 		if got["foreign.txt"] != "stays" || got["kiro/foreign.json"] != "stays too" || got["pwd"] == "old" {
 			t.Errorf("pwd %q, foreign %q", got["pwd"], got["foreign.txt"])
 		}
@@ -119,12 +120,12 @@ func TestTargets(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(dir, "pwd", "x"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		before := tree(t, dir)
+		before := dirtest.Tree(t, dir)
 		changed := *snap
-		if _, err := transfer.WriteDir(ctx, dir, &changed, &transfer.WriteOptions{Force: true}); !errors.Is(err, poolkeeper.ErrExists) || !strings.Contains(err.Error(), "pwd") {
+		if _, err := configdir.WriteDir(ctx, dir, &changed, &configdir.WriteOptions{Force: true}); !errors.Is(err, poolkeeper.ErrExists) || !strings.Contains(err.Error(), "pwd") {
 			t.Errorf("error %v", err)
 		}
-		if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		if diff := cmp.Diff(before, dirtest.Tree(t, dir)); diff != "" {
 			t.Errorf("something changed:\n%s", diff)
 		}
 	})
@@ -133,7 +134,7 @@ func TestTargets(t *testing.T) {
 		if err := os.WriteFile(p, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := transfer.WriteDir(ctx, p, snap, nil); err == nil {
+		if _, err := configdir.WriteDir(ctx, p, snap, nil); err == nil {
 			t.Error("a file was taken for a directory")
 		}
 	})
@@ -142,7 +143,7 @@ func TestTargets(t *testing.T) {
 // TestOrderOfWriting checks that config.json comes last, after the pools,
 // after everything that they refer to.
 func TestOrderOfWriting(t *testing.T) {
-	snap, _ := read(t, configsOf("edge"))
+	snap, _ := read(t, dirtest.Configs("edge"))
 	out, _ := write(t, snap)
 	at := func(name string) time.Time {
 		info, err := os.Stat(filepath.Join(filepath.Dir(out), name))
@@ -155,7 +156,7 @@ func TestOrderOfWriting(t *testing.T) {
 	if config.Before(pools) {
 		t.Error("config.json was written before the pools")
 	}
-	for p := range tree(t, filepath.Dir(out)) {
+	for p := range dirtest.Tree(t, filepath.Dir(out)) {
 		if p != "configs/config.json" && pools.Before(at(p)) {
 			t.Errorf("the pools were written before %s", p)
 		}
@@ -170,7 +171,7 @@ func TestWriteStaysInside(t *testing.T) {
 	const pools = `{"claude-kiro-oauth":[{"uuid":"1"}]}`
 	for _, p := range []string{"../x.json", "a/../../x.json", "/x.json", "configs/../../x", "configs//x", "", "."} {
 		snap := snapshotOf(t, pools, map[poolkeeper.Key]string{poolkeeper.FileKey(p): "SECRET"})
-		if _, err := transfer.WriteDir(ctx, filepath.Join(t.TempDir(), "configs"), snap, nil); !errors.Is(err, poolkeeper.ErrInvalid) {
+		if _, err := configdir.WriteDir(ctx, filepath.Join(t.TempDir(), "configs"), snap, nil); !errors.Is(err, poolkeeper.ErrInvalid) {
 			t.Errorf("file %q: %v", p, err)
 		}
 	}
@@ -179,24 +180,24 @@ func TestWriteStaysInside(t *testing.T) {
 			poolkeeper.TokenKey(owner): `{"t":1}`, poolkeeper.TokenRefKey(p): string(poolkeeper.EncodeTokenOwner(owner)),
 		})
 		out, report := write(t, snap)
-		if got := tree(t, filepath.Dir(filepath.Dir(out)))["root/configs/kiro/1/1.json"]; got != `{"t":1}` || len(report.Warnings) == 0 {
-			t.Errorf("token %q: %v", p, tree(t, filepath.Dir(filepath.Dir(out))))
+		if got := dirtest.Tree(t, filepath.Dir(filepath.Dir(out)))["root/configs/kiro/1/1.json"]; got != `{"t":1}` || len(report.Warnings) == 0 {
+			t.Errorf("token %q: %v", p, dirtest.Tree(t, filepath.Dir(filepath.Dir(out))))
 		}
 	}
 	for _, name := range []string{"../x", "a/b", "config.json", "pwd.tmp", "temp", "provider_pools.json", ".."} {
 		snap := snapshotOf(t, pools, map[poolkeeper.Key]string{poolkeeper.DocumentKey(name): "{}"})
-		if _, err := transfer.WriteDir(ctx, filepath.Join(t.TempDir(), "configs"), snap, nil); !errors.Is(err, poolkeeper.ErrInvalid) {
+		if _, err := configdir.WriteDir(ctx, filepath.Join(t.TempDir(), "configs"), snap, nil); !errors.Is(err, poolkeeper.ErrInvalid) {
 			t.Errorf("document %q: %v", name, err)
 		}
 	}
 	outside := t.TempDir()
 	snap := snapshotOf(t, pools, map[poolkeeper.Key]string{poolkeeper.FileKey("configs/sub/x"): "1", poolkeeper.PasswordKey: "p"})
-	dir := writeTree(t, nil)
+	dir := dirtest.WriteTree(t, nil)
 	link(t, outside, filepath.Join(dir, "sub"))
-	if _, err := transfer.WriteDir(ctx, dir, snap, &transfer.WriteOptions{Force: true}); err == nil {
+	if _, err := configdir.WriteDir(ctx, dir, snap, &configdir.WriteOptions{Force: true}); err == nil {
 		t.Error("a link out of the root was followed")
 	}
-	if got := tree(t, outside); len(got) != 0 {
+	if got := dirtest.Tree(t, outside); len(got) != 0 {
 		t.Errorf("written outside: %v", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "pwd")); err == nil {
@@ -207,9 +208,9 @@ func TestWriteStaysInside(t *testing.T) {
 	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir = writeTree(t, nil)
+	dir = dirtest.WriteTree(t, nil)
 	link(t, victim, filepath.Join(dir, "pwd"))
-	if _, err := transfer.WriteDir(ctx, dir, snap, &transfer.WriteOptions{Force: true}); err != nil {
+	if _, err := configdir.WriteDir(ctx, dir, snap, &configdir.WriteOptions{Force: true}); err != nil {
 		t.Error(err)
 	}
 	if data, _ := os.ReadFile(victim); string(data) != "mine" {
@@ -245,7 +246,7 @@ func TestConflicts(t *testing.T) {
 		"file over other":      with(file("configs/mine"), map[poolkeeper.Key]string{poolkeeper.DocumentKey("mine"): "{}"}),
 	} {
 		dir := filepath.Join(t.TempDir(), "configs")
-		if _, err := transfer.WriteDir(context.Background(), dir, snapshotOf(t, pools, values), nil); !errors.Is(err, poolkeeper.ErrExists) {
+		if _, err := configdir.WriteDir(context.Background(), dir, snapshotOf(t, pools, values), nil); !errors.Is(err, poolkeeper.ErrExists) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(dir); err == nil {
@@ -254,7 +255,7 @@ func TestConflicts(t *testing.T) {
 	}
 	// What was carried as a file before a provider named it is its token now.
 	out, report := write(t, snapshotOf(t, pools, with(token(a, "configs/x.json"), file("configs/x.json"))))
-	if got := tree(t, out)["x.json"]; got != "{}" || len(report.Warnings) != 1 || report.Warnings[0].Code != transfer.CodeShadowed {
+	if got := dirtest.Tree(t, out)["x.json"]; got != "{}" || len(report.Warnings) != 1 || report.Warnings[0].Code != configdir.CodeShadowed {
 		t.Errorf("%q, %v", got, report.Warnings)
 	}
 }
@@ -320,7 +321,7 @@ func TestPlacing(t *testing.T) {
 	if string(snap.Provider(kiro("plain")).Definition) != `{"uuid":"plain","x":1.0}` {
 		t.Error("the snapshot was changed")
 	}
-	c, err := transfer.CompareSnapshots(again, snap, nil)
+	c, err := configdir.CompareSnapshots(again, snap, nil)
 	if err != nil || !c.Equal() {
 		t.Errorf("%v %v", c, err)
 	}
@@ -329,7 +330,7 @@ func TestPlacing(t *testing.T) {
 func TestTokenStore(t *testing.T) {
 	ctx := context.Background()
 	now := time.UnixMilli(1_780_000_000_000)
-	src := writeTree(t, map[string]string{"configs/token-store.json": `{
+	src := dirtest.WriteTree(t, map[string]string{"configs/token-store.json": `{
   "tokens": {
     "old": { "username": "a", "expiryTime": 1 },
     "live": {"username":"b","expiryTime":1e13},
@@ -342,7 +343,7 @@ func TestTokenStore(t *testing.T) {
   },
   "future": [1.0]
 }`})
-	snap, report, err := transfer.ReadDir(ctx, src, &transfer.ReadOptions{Now: func() time.Time { return now }})
+	snap, report, err := configdir.ReadDir(ctx, src, &configdir.ReadOptions{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +363,7 @@ func TestTokenStore(t *testing.T) {
 		Data: poolkeeper.EncodeSession("late", []byte(`{"username":"e"}`)), ExpiresAt: 1,
 	}
 	dir := filepath.Join(t.TempDir(), "configs")
-	if _, err := transfer.WriteDir(ctx, dir, snap, &transfer.WriteOptions{Now: func() time.Time { return now }}); err != nil {
+	if _, err := configdir.WriteDir(ctx, dir, snap, &configdir.WriteOptions{Now: func() time.Time { return now }}); err != nil {
 		t.Fatal(err)
 	}
 	want := `{
@@ -378,7 +379,7 @@ func TestTokenStore(t *testing.T) {
   },
   "future": [1.0]
 }`
-	if diff := cmp.Diff(want, tree(t, dir)["token-store.json"]); diff != "" {
+	if diff := cmp.Diff(want, dirtest.Tree(t, dir)["token-store.json"]); diff != "" {
 		t.Errorf("token-store.json (-want +got):\n%s", diff)
 	}
 
@@ -393,7 +394,7 @@ func TestTokenStore(t *testing.T) {
 			snap.Values[poolkeeper.DocumentKey("token-store.json")] = poolkeeper.Document{Data: []byte(c.doc)}
 		}
 		out, _ := write(t, snap)
-		got := tree(t, out)["token-store.json"]
+		got := dirtest.Tree(t, out)["token-store.json"]
 		if strings.Join(strings.Fields(got), "") != strings.Join(strings.Fields(c.want), "") || rawjson.Valid([]byte(got)) != nil {
 			t.Errorf("%s: %s", name, got)
 		}

@@ -1,4 +1,4 @@
-package transfer_test
+package configdir_test
 
 import (
 	"context"
@@ -9,89 +9,15 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
-	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
 )
-
-// places are what the error about a broken fixture must name, beside the file.
-var places = map[string]string{
-	"config-empty-file": "1:1", "config-pools-path-elsewhere": "data/other_pools.json", "config-top-array": "1:1",
-	"config-trailing-comma": "4:1", "pool-is-null": "/openai-custom is null", "pool-is-object": "is an object",
-	"pools-comments": "2:3", "pools-depth-20000": "nested too deeply", "pools-empty-file": "the file is empty", "pools-html": "1:1",
-	"pools-is-directory": "directory", "pools-top-array": "1:1", "pools-top-null": "1:1", "pools-top-string": "1:1",
-	"pools-trailing-garbage": "expected end of document", "pools-truncated": "unexpected end", "provider-not-object": "/openai-custom/0 is null",
-	"pwd-is-directory": "directory", "configs-is-file": "not a directory", "no-configs-dir": "no such file",
-}
-
-func TestVerdicts(t *testing.T) {
-	for name, raw := range expected[map[string]any](t, "broken") {
-		want, ok := raw.(map[string]any)
-		if !ok || name == "unreadable" { // see TestUnreadable
-			continue
-		}
-		t.Run(name, func(t *testing.T) {
-			dir := configsOf("broken/" + name)
-			st := newStore(t)
-			res, err := transfer.Import(context.Background(), st, dir, nil)
-			switch want["recommended_import"] {
-			case "refuse":
-				if err == nil {
-					t.Fatal("it was imported")
-				}
-				if place := places[name]; place == "" || !strings.Contains(err.Error(), place) || !strings.Contains(err.Error(), filepath.Join(name, "configs")) {
-					t.Errorf("the error does not name the file and %q: %v", place, err)
-				}
-				if _, err := st.Snapshot(context.Background()); !errors.Is(err, poolkeeper.ErrUninitialized) {
-					t.Errorf("something was written: %v", err)
-				}
-			case "warn":
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(res.Report.Warnings) == 0 {
-					t.Error("there is no warning")
-				}
-			case "ok":
-				if err != nil {
-					t.Fatal(err)
-				}
-				if len(res.Report.Warnings) != 0 {
-					t.Errorf("warnings: %v", res.Report.Warnings)
-				}
-			default:
-				t.Fatalf("unknown verdict %v", want)
-			}
-			if err != nil {
-				return
-			}
-			snap, err := st.Snapshot(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, _ := write(t, snap)
-			got := tree(t, filepath.Dir(out))
-			for p, hash := range manifest(t, "broken/"+name) {
-				switch {
-				case p == "configs/provider_pools.json":
-				case strings.HasPrefix(hash, "link:"):
-					if data, _ := os.ReadFile(filepath.Join(fixtures, "broken", name, p)); got[p] != string(data) {
-						t.Errorf("%s has not the content of what it links to", p)
-					}
-				case sum(got[p]) != hash:
-					t.Errorf("%s differs", p)
-				}
-			}
-			if _, err := transfer.Verify(context.Background(), st, out, nil); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
 
 // TestTraversal checks that nothing outside of the parent gets in or out.
 func TestTraversal(t *testing.T) {
 	const secret = `{"accessToken":"what lies outside"}`
 	base := t.TempDir()
-	if err := os.CopyFS(filepath.Join(base, "root"), os.DirFS(filepath.Join(fixtures, "broken", "path-traversal"))); err != nil {
+	if err := os.CopyFS(filepath.Join(base, "root"), os.DirFS(filepath.Join(dirtest.Fixtures, "broken", "path-traversal"))); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(base, "outside"), 0o700); err != nil {
@@ -101,7 +27,7 @@ func TestTraversal(t *testing.T) {
 		t.Fatal(err)
 	}
 	snap, report := read(t, filepath.Join(base, "root", "configs"))
-	if n := len(whereOf(report, transfer.CodeTokenOutside)); n != 4 {
+	if n := len(whereOf(report, configdir.CodeTokenOutside)); n != 4 {
 		t.Errorf("%d paths are reported to leave the root, want 4", n)
 	}
 	if report.Tokens != 2 {
@@ -114,7 +40,7 @@ func TestTraversal(t *testing.T) {
 	}
 	out, _ := write(t, snap)
 	root := filepath.Dir(out)
-	for p := range tree(t, filepath.Dir(root)) {
+	for p := range dirtest.Tree(t, filepath.Dir(root)) {
 		if !strings.HasPrefix(p, "root/configs/") && p != "root/outside/secret.json" {
 			t.Errorf("%s was written", p)
 		}
@@ -161,7 +87,7 @@ func TestRefusals(t *testing.T) {
 		"secret for a path": {config(`{"PROVIDER_POOLS_FILE_PATH":"{\"key\":\"SECRET\"}"}`), poolkeeper.ErrInvalid, "does not look like a path"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			snap, report, err := transfer.ReadDir(context.Background(), writeTree(t, c.files), nil)
+			snap, report, err := configdir.ReadDir(context.Background(), dirtest.WriteTree(t, c.files), nil)
 			if !errors.Is(err, c.is) || snap != nil || report != nil {
 				t.Fatalf("error %v, want %v", err, c.is)
 			}
@@ -176,15 +102,15 @@ func TestAcceptedPoolsPaths(t *testing.T) {
 	for _, lit := range []string{
 		`"configs/provider_pools.json"`, `"./configs/provider_pools.json"`, `"configs//kiro/../provider_pools.json"`, `null`, `""`, `"configs/link.json"`,
 	} {
-		dir := writeTree(t, map[string]string{"configs/provider_pools.json": `{"t":[{}]}`, "configs/config.json": `{"PROVIDER_POOLS_FILE_PATH":` + lit + `}`})
+		dir := dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": `{"t":[{}]}`, "configs/config.json": `{"PROVIDER_POOLS_FILE_PATH":` + lit + `}`})
 		if err := os.Symlink("provider_pools.json", filepath.Join(dir, "link.json")); err != nil {
 			t.Fatal(err)
 		}
-		if _, report := read(t, dir); report.Providers != 1 || len(whereOf(report, transfer.CodeConfig)) != 0 {
+		if _, report := read(t, dir); report.Providers != 1 || len(whereOf(report, configdir.CodeConfig)) != 0 {
 			t.Errorf("%s: %d providers, %v", lit, report.Providers, report.Warnings)
 		}
 	}
-	dir := writeTree(t, map[string]string{"configs/provider_pools.json": `{"t":[{}]}`})
+	dir := dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": `{"t":[{}]}`})
 	abs, err := filepath.Abs(filepath.Join(dir, "provider_pools.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
@@ -7,15 +7,15 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
 
-// definitionDiff compares two definitions without their runtime fields and
-// white space.
-func definitionDiff(a, b []byte) (where string, differ bool) {
+// DiffDefinitions compares two definitions without their runtime fields and
+// white space. Where they differ it says where, by a JSON Pointer for people.
+func DiffDefinitions(a, b []byte) (where string, differ bool) {
 	if bytes.Equal(a, b) {
 		return "", false
 	}
 	a, b = withoutRuntime(a), withoutRuntime(b)
 	where, offset := rawjson.DiffTokens(a, b)
-	return where, offset >= 0
+	return clipPointer(where), offset >= 0
 }
 
 var runtimeDeletes = func() []rawjson.Edit {
@@ -34,8 +34,8 @@ func withoutRuntime(def []byte) []byte {
 	return bare
 }
 
-// runtimeDiff returns the runtime fields whose effective literals differ.
-func runtimeDiff(a, b *poolkeeper.Provider) []poolkeeper.Field {
+// DiffRuntime returns the runtime fields whose effective literals differ.
+func DiffRuntime(a, b *poolkeeper.Provider) []poolkeeper.Field {
 	if bytes.Equal(a.Definition, b.Definition) && a.State.IsZero() && b.State.IsZero() {
 		return nil
 	}

@@ -1,11 +1,13 @@
-package transfer
+package configdir
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A DifferenceKind says in which way a thing differs.
@@ -26,14 +28,14 @@ type Difference struct {
 	Where string         `json:"where,omitempty"` // the place in it: a JSON Pointer, "order", or "byte N"
 	Kind  DifferenceKind `json:"kind"`
 
-	key poolkeeper.Key // what it is about; a provider has the kind provider
+	Key poolkeeper.Key `json:"-"` // what it is about; a provider has the kind provider
 }
 
 // String prints the difference on one line.
 func (d Difference) String() string {
 	s := d.What
-	if d.Path != "" && !strings.HasSuffix(s, show(d.Path)) {
-		s += " (" + show(d.Path) + ")"
+	if d.Path != "" && !strings.HasSuffix(s, show.Name(d.Path)) {
+		s += " (" + show.Name(d.Path) + ")"
 	}
 	if d.Where != "" {
 		s += " at " + d.Where
@@ -79,6 +81,9 @@ func (c *Comparison) Err() error {
 type CompareOptions struct {
 	// ContentOnly leaves the runtime state of providers out.
 	ContentOnly bool
+	// Dir is where the directory lies, where that is known: paths of tokens may
+	// be absolute, or name it as it is called there.
+	Dir string
 	// Now is the clock by which sessions expire; time.Now where nil.
 	Now func() time.Time
 }
@@ -93,10 +98,7 @@ func CompareSnapshots(dir, store *poolkeeper.Snapshot, opts *CompareOptions) (*C
 	if opts == nil {
 		opts = &CompareOptions{}
 	}
-	return compare(dir, store, prefixes{base: dirName}, clock(opts.Now), opts.ContentOnly)
-}
-
-func compare(dir, store *poolkeeper.Snapshot, x prefixes, now int64, contentOnly bool) (*Comparison, error) {
+	now, x := clock(opts.Now), prefixesOf(opts.Dir)
 	a, err := layOut(dir, x, now)
 	if err != nil {
 		return nil, err
@@ -105,11 +107,23 @@ func compare(dir, store *poolkeeper.Snapshot, x prefixes, now int64, contentOnly
 	if err != nil {
 		return nil, err
 	}
-	c := &comparer{a: a, b: b, contentOnly: contentOnly}
+	c := &comparer{a: a, b: b, contentOnly: opts.ContentOnly}
 	c.Types, c.Providers, c.Tokens, c.Sessions = a.report.Types, a.report.Providers, a.report.TokenFiles, len(a.sessions)
 	c.Files = len(a.files) - a.report.TokenFiles
 	c.types()
 	c.sessions()
 	c.files()
 	return &c.Comparison, nil
+}
+
+// prefixesOf makes the prefixes of a directory that was just read.
+func prefixesOf(dir string) prefixes {
+	if dir == "" {
+		return prefixes{base: Name}
+	}
+	t, err := newTarget(dir, true)
+	if err != nil {
+		return prefixes{base: filepath.Base(dir)}
+	}
+	return t.prefixes
 }

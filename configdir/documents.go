@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"maps"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A shape is what the gateway expects of a document.
@@ -19,7 +20,7 @@ type shape struct {
 // documents are the files directly in the directory that are documents; they
 // keep their file names as the names of documents.
 var documents = map[string]shape{
-	tokenStoreName:           {rawjson.KindObject, "tokens"},
+	TokenStore:               {rawjson.KindObject, "tokens"},
 	"plugins.json":           {rawjson.KindObject, ""},
 	"usage-cache.json":       {rawjson.KindObject, ""},
 	"custom_models.json":     {rawjson.KindArray, ""},
@@ -75,7 +76,7 @@ func (r *reader) config(data []byte) error {
 	}
 	credentials := map[string][]byte{}
 	r.check.members(bare, func(name string) {
-		r.report.note(configFile, "", CodeDuplicateKey, "the key %s stands twice; the last one counts", clip(show(name)))
+		r.report.note(configFile, "", CodeDuplicateKey, "the key %s stands twice; the last one counts", show.Clip(show.Name(name)))
 	}, func(name, value []byte) {
 		if poolkeeper.IsTokenPathField(string(name)) {
 			credentials[string(name)] = value

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
@@ -105,6 +106,21 @@ func liveSessions(snap *poolkeeper.Snapshot, now int64) map[string]session {
 		live[bearer] = session{bearer, doc, d.ExpiresAt}
 	}
 	return live
+}
+
+// SameTokenStore reports whether both snapshots have a token-store.json, and are
+// written with the same one: by its bytes, after the sessions that live at that
+// time have been put in.
+func SameTokenStore(a, b *poolkeeper.Snapshot, at time.Time) bool {
+	now := at.UnixMilli()
+	docA, hasA := a.Values[poolkeeper.DocumentKey(TokenStore)]
+	docB, hasB := b.Values[poolkeeper.DocumentKey(TokenStore)]
+	if !hasA || !hasB {
+		return false
+	}
+	outA, _, _ := composeTokenStore(docA.Data, true, liveSessions(a, now), now)
+	outB, _, _ := composeTokenStore(docB.Data, true, liveSessions(b, now), now)
+	return bytes.Equal(outA, outB)
 }
 
 // composeTokenStore puts the live sessions into token-store.json. Where they

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"io"
@@ -25,7 +25,7 @@ func (r *root) resolve(p string) (real string, info fs.FileInfo, err error) {
 		case "", ".":
 			continue
 		case "..":
-			if len(done) == 0 || len(done) == 1 && done[0] == dirName && r.linked {
+			if len(done) == 0 || len(done) == 1 && done[0] == Name && r.linked {
 				return "", nil, errOutside
 			}
 			done = done[:len(done)-1]

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A named is a path by which a provider names a token file.
@@ -41,7 +42,7 @@ func (r *reader) tokenNote(n named, code Code, text string) {
 	if n.path.Raw != "" {
 		text = showPath(n.path.Raw) + " " + text
 	}
-	r.report.note(poolsFile, n.where, code, "%s (provider %s)", text, clip(show(n.owner.ID)))
+	r.report.note(poolsFile, n.where, code, "%s (provider %s)", text, show.Clip(show.Name(n.owner.ID)))
 }
 
 // tokens takes the token files that the providers name. First all first paths,
@@ -142,7 +143,7 @@ func (r *reader) token(n named, p string, f *scanned) error {
 			return err
 		}
 		if rawjson.Valid(f.data) != nil || rawjson.KindOf(f.data) != rawjson.KindObject {
-			r.report.note(p, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", clip(owner.String()))
+			r.report.note(p, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", show.Clip(owner.String()))
 		}
 	}
 	// The text of a path may be absolute, or name the directory as it is called

@@ -1,6 +1,6 @@
 //go:build unix
 
-package transfer_test
+package configdir_test
 
 import (
 	"context"
@@ -14,7 +14,8 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
-	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
 )
 
 const asOther = "POOLKEEPER_TEST_UNREADABLE"
@@ -35,7 +36,7 @@ func TestUnreadable(t *testing.T) {
 		filepath.Walk(base, func(p string, info os.FileInfo, err error) error { os.Chmod(p, 0o700); return nil })
 		os.RemoveAll(base)
 	})
-	if err := os.CopyFS(filepath.Join(base, "root"), os.DirFS(filepath.Join(fixtures, "broken", "unreadable"))); err != nil {
+	if err := os.CopyFS(filepath.Join(base, "root"), os.DirFS(filepath.Join(dirtest.Fixtures, "broken", "unreadable"))); err != nil {
 		t.Fatal(err)
 	}
 	if os.Getuid() != 0 {
@@ -89,7 +90,7 @@ func copyFile(t *testing.T, from, to string) {
 func testUnreadable(t *testing.T, root string) {
 	ctx := context.Background()
 	dir := filepath.Join(root, "configs")
-	if _, _, err := transfer.ReadDir(ctx, dir, nil); err != nil {
+	if _, _, err := configdir.ReadDir(ctx, dir, nil); err != nil {
 		t.Fatalf("as it is: %v", err)
 	}
 	for variant, c := range map[string]struct {
@@ -104,7 +105,7 @@ func testUnreadable(t *testing.T, root string) {
 		t.Run(variant, func(t *testing.T) {
 			restore := chmod(t, filepath.Join(root, c.path), c.mode)
 			defer restore()
-			snap, _, err := transfer.ReadDir(ctx, dir, nil)
+			snap, _, err := configdir.ReadDir(ctx, dir, nil)
 			if !errors.Is(err, poolkeeper.ErrForbidden) || snap != nil {
 				t.Fatalf("error %v, want ErrForbidden", err)
 			}
@@ -114,7 +115,7 @@ func testUnreadable(t *testing.T, root string) {
 		})
 	}
 	t.Run("D", func(t *testing.T) {
-		snap, _, err := transfer.ReadDir(ctx, dir, nil)
+		snap, _, err := configdir.ReadDir(ctx, dir, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +124,7 @@ func testUnreadable(t *testing.T, root string) {
 			t.Fatal(err)
 		}
 		defer chmod(t, target, 0o555)()
-		if _, err := transfer.WriteDir(ctx, target, snap, nil); !errors.Is(err, poolkeeper.ErrForbidden) {
+		if _, err := configdir.WriteDir(ctx, target, snap, nil); !errors.Is(err, poolkeeper.ErrForbidden) {
 			t.Fatalf("error %v, want ErrForbidden", err)
 		}
 		if entries, _ := os.ReadDir(target); len(entries) != 0 {

@@ -1,10 +1,9 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -12,6 +11,8 @@ import (
 	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/show"
+	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
 
 // A target is a directory to be written.
@@ -21,8 +22,8 @@ type target struct {
 	full  string // absolute
 	force bool
 
-	parent *os.Root // nil until the parent exists
-	dir    *os.Root // nil until the directory exists
+	parent vfs.FS // nil until the parent exists
+	dir    vfs.FS // nil until the directory exists
 	same   map[string]bool
 }
 
@@ -33,7 +34,7 @@ func newTarget(dir string, force bool) (*target, error) {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err)
 	}
 	if filepath.Dir(full) == full {
-		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s has no parent, where the gateway would run", show(full))
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s has no parent, where the gateway would run", show.Name(full))
 	}
 	real, top := full, filepath.Dir(full)
 	if r, err := filepath.EvalSymlinks(top); err == nil {
@@ -54,14 +55,14 @@ func (t *target) open(make bool) error {
 		}
 	}
 	for _, r := range []struct {
-		root **os.Root
+		root *vfs.FS
 		path string
 	}{{&t.parent, filepath.Dir(t.full)}, {&t.dir, t.full}} {
 		if *r.root != nil {
 			continue
 		}
 		var err error
-		if *r.root, err = os.OpenRoot(r.path); err != nil {
+		if *r.root, err = vfs.Open(r.path); err != nil {
 			*r.root = nil
 			if errors.Is(err, fs.ErrNotExist) && !make {
 				continue
@@ -73,20 +74,20 @@ func (t *target) open(make bool) error {
 }
 
 func (t *target) close() {
-	for _, r := range []*os.Root{t.parent, t.dir} {
+	for _, r := range []vfs.FS{t.parent, t.dir} {
 		if r != nil {
 			r.Close()
 		}
 	}
 }
 
-// at returns the os.Root that a path lies in, nil where it does not exist yet,
+// at returns the vfs.FS that a path lies in, nil where it does not exist yet,
 // and its name there.
-func (t *target) at(p string) (*os.Root, string) {
+func (t *target) at(p string) (vfs.FS, string) {
 	if rest, ok := inDir(p); ok {
-		return t.dir, filepath.FromSlash(rest)
+		return t.dir, rest
 	}
-	return t.parent, filepath.FromSlash(p)
+	return t.parent, p
 }
 
 func (t *target) refusal(p string, err error) error {
@@ -107,15 +108,11 @@ func (t *target) exists(p, detail, hint string) error {
 // check makes sure that nothing is in the way of the files.
 func (t *target) check(files map[string]layoutFile) error {
 	if t.dir != nil && !t.force {
-		f, err := t.dir.Open(".")
+		entries, err := t.dir.ReadDir(".")
 		if err != nil {
 			return t.refusal("", err)
 		}
-		defer f.Close()
-		if _, err := f.Readdirnames(1); err != io.EOF {
-			if err != nil {
-				return t.refusal("", err)
-			}
+		if len(entries) > 0 {
 			return t.exists("", "the directory is not empty", "name another one, or use force to replace the files in it")
 		}
 	}
@@ -137,7 +134,7 @@ func (t *target) checkFile(p string, data []byte) error {
 	}
 	// Stat goes through the directories of the path, and fails where a link
 	// among them leaves the root.
-	if _, err := in.Stat(filepath.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if _, err := in.Stat(path.Dir(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return t.refusal(p, err)
 	}
 	info, err := in.Lstat(name)
@@ -152,7 +149,7 @@ func (t *target) checkFile(p string, data []byte) error {
 		return nil
 	}
 	if info.Mode().IsRegular() && info.Size() == int64(len(data)) {
-		if old, err := in.ReadFile(name); err == nil && bytes.Equal(old, data) {
+		if old, err := vfs.ReadFile(in, name, info.Size()); err == nil && bytes.Equal(old, data) {
 			t.same[p] = true
 			return nil
 		}
@@ -164,7 +161,7 @@ func (t *target) checkFile(p string, data []byte) error {
 // config.json.
 func (t *target) write(ctx context.Context, files map[string]layoutFile) error {
 	var first []string
-	dirs := map[string]bool{dirName: true, ".": true}
+	dirs := map[string]bool{Name: true, ".": true}
 	for p := range files {
 		if t.same[p] {
 			continue
@@ -206,7 +203,7 @@ func (t *target) write(ctx context.Context, files map[string]layoutFile) error {
 		if err := t.replace(p, f.data); err != nil {
 			return err
 		}
-		if err := t.sync(dirName); err != nil {
+		if err := t.sync(Name); err != nil {
 			return err
 		}
 	}
@@ -219,7 +216,7 @@ func (t *target) replace(p string, data []byte) error {
 	if in == nil {
 		return &poolkeeper.Error{Action: "write", Key: display(t.given, p), Err: poolkeeper.ErrInternal, Detail: "its directory is not open"}
 	}
-	if err := writeFile(in, name, data); err != nil {
+	if err := vfs.Replace(in, name, data, 0o600); err != nil {
 		return t.refusal(p, err)
 	}
 	return nil
@@ -227,7 +224,7 @@ func (t *target) replace(p string, data []byte) error {
 
 func (t *target) sync(p string) error {
 	in, name := t.at(p)
-	if err := syncDir(in, name); err != nil {
+	if err := in.SyncDir(name); err != nil {
 		return t.refusal(p, err)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A typedPool is one pool as the file has it.
@@ -50,15 +51,15 @@ func parsePools(data []byte, report *Report) ([]typedPool, error) {
 
 func parsePool(typ string, value []byte) ([][]byte, error) {
 	if kind := rawjson.KindOf(value); kind != rawjson.KindArray {
-		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is %s, and must be an array of providers", show(pointer(typ)), article(kind))
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is %s, and must be an array of providers", show.Name(pointer(typ)), article(kind))
 	}
 	definitions := [][]byte{}
 	err := rawjson.Array(value, func(i int, element []byte) error {
 		if kind := rawjson.KindOf(element); kind != rawjson.KindObject {
-			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is %s, and must be an object", show(pointer(typ, i)), article(kind))
+			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is %s, and must be an object", show.Name(pointer(typ, i)), article(kind))
 		}
 		if len(element) > poolkeeper.MaxDefinition {
-			return poolkeeper.Errorf(poolkeeper.ErrTooLarge, "%s has %d bytes; the limit is %d", show(pointer(typ, i)), len(element), poolkeeper.MaxDefinition)
+			return poolkeeper.Errorf(poolkeeper.ErrTooLarge, "%s has %d bytes; the limit is %d", show.Name(pointer(typ, i)), len(element), poolkeeper.MaxDefinition)
 		}
 		definitions = append(definitions, element)
 		return nil

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"slices"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A placer finds the files of the tokens.
@@ -30,7 +31,7 @@ func (p *placer) tokens() error {
 		}
 		owner, err := poolkeeper.DecodeTokenOwner(d.Data)
 		if err != nil {
-			return &poolkeeper.Error{Action: "write", Key: clip(k.String()), Err: poolkeeper.ErrDamaged, Detail: "the owner of the path cannot be read"}
+			return &poolkeeper.Error{Action: "write", Key: show.Clip(k.String()), Err: poolkeeper.ErrDamaged, Detail: "the owner of the path cannot be read"}
 		}
 		p.paths[owner] = append(p.paths[owner], k.Name)
 	}
@@ -74,7 +75,7 @@ func (p *placer) named(k poolkeeper.Key) (placed bool, err error) {
 	}
 	for _, text := range outside {
 		if _, known := p.prefixes.inside(text); known || !placed {
-			p.report.note(poolsFile, clip(k.String()), CodeUnplaced, "%s is not written: it leaves the parent of the directory, or is another file of the gateway", showPath(text))
+			p.report.note(poolsFile, show.Clip(k.String()), CodeUnplaced, "%s is not written: it leaves the parent of the directory, or is another file of the gateway", showPath(text))
 		}
 	}
 	return placed, nil
@@ -82,7 +83,7 @@ func (p *placer) named(k poolkeeper.Key) (placed bool, err error) {
 
 func (p *placer) put(at string, k poolkeeper.Key, data []byte) error {
 	if other, taken := p.files[at]; taken && other.key != k {
-		return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path %s", clip(other.key.String()), showPath(at)), "write", clip(k.String()))
+		return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path %s", show.Clip(other.key.String()), showPath(at)), "write", show.Clip(k.String()))
 	} else if !taken {
 		p.report.TokenFiles++
 	}
@@ -136,10 +137,10 @@ func (p *placer) place(k poolkeeper.Key) error {
 		return err
 	}
 	if i < 0 || h.field == "" {
-		p.report.note(at, "", CodePlaced, "the %s has no path that names it: written here, and nothing refers to it", clip(k.String()))
+		p.report.note(at, "", CodePlaced, "the %s has no path that names it: written here, and nothing refers to it", show.Clip(k.String()))
 		return nil
 	}
-	p.report.note(at, "", CodePlaced, "the %s has no file: written here, and its provider names it", clip(k.String()))
+	p.report.note(at, "", CodePlaced, "the %s has no file: written here, and its provider names it", show.Clip(k.String()))
 	return p.rename(owner, i, at, h.field, field)
 }
 
@@ -181,7 +182,7 @@ func (p *placer) free(folder string, owner poolkeeper.Ref) string {
 	}
 	name := fileName(owner.ID)
 	for n := 1; ; n++ {
-		at := dirName + "/" + folder + "/" + name + "/" + name + ".json"
+		at := Name + "/" + folder + "/" + name + "/" + name + ".json"
 		if !p.folded[strings.ToLower(at)] {
 			return at
 		}

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"fmt"
@@ -6,8 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A Code says what kind of thing a [Note] is about.
@@ -54,7 +55,7 @@ type Note struct {
 
 // String prints the note on one line.
 func (n Note) String() string {
-	s := show(n.Path)
+	s := show.Name(n.Path)
 	if n.Where != "" {
 		s += " " + n.Where
 	}
@@ -90,9 +91,9 @@ func (r *Report) note(p, where string, code Code, format string, args ...any) {
 
 // place names a provider, or a field of one, by its position in the file.
 func place(typ string, i int, field string) string {
-	s := show(typ) + "[" + strconv.Itoa(i) + "]"
+	s := show.Name(typ) + "[" + strconv.Itoa(i) + "]"
 	if field != "" {
-		s += "." + clip(show(field))
+		s += "." + show.Clip(show.Name(field))
 	}
 	return s
 }
@@ -102,30 +103,9 @@ func pointer(steps ...any) string {
 	var b strings.Builder
 	for _, s := range steps {
 		text := strings.ReplaceAll(strings.ReplaceAll(fmt.Sprint(s), "~", "~0"), "/", "~1")
-		b.WriteString("/" + clip(text))
+		b.WriteString("/" + show.Clip(text))
 	}
 	return b.String()
-}
-
-// show prints a name, quoted where it would be ambiguous on a line.
-func show(s string) string {
-	if s == "" || !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && r != ' ' }) {
-		return strconv.Quote(s)
-	}
-	return s
-}
-
-const maxShown = 120
-
-// clip cuts a text that may be anything to what is enough to recognise it.
-func clip(s string) string {
-	n := 0
-	for i := range s {
-		if n++; n > maxShown {
-			return s[:i] + "…"
-		}
-	}
-	return s
 }
 
 // showPath prints the value of a path field. Where an operator pasted a key or
@@ -139,7 +119,7 @@ func showPath(s string) string {
 	if secret {
 		return fmt.Sprintf("(a value of %d characters that does not look like a path)", utf8.RuneCountInString(s))
 	}
-	return clip(show(s))
+	return show.Clip(show.Name(s))
 }
 
 // isTransient reports whether a file is left out: what a write or an upload
@@ -155,7 +135,7 @@ func isReserved(p string) bool {
 	case configFile, poolsFile, passwordFile:
 		return true
 	}
-	return path.Dir(p) == dirName && isDocument(path.Base(p))
+	return path.Dir(p) == Name && isDocument(path.Base(p))
 }
 
 func (r *Report) finish() {

@@ -1,4 +1,4 @@
-package transfer_test
+package configdir_test
 
 import (
 	"context"
@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/poolkeeper/poolkeeper"
-	"github.com/poolkeeper/poolkeeper/transfer"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
 )
 
 func link(t *testing.T, target, at string) {
@@ -35,7 +36,7 @@ func values(snap *poolkeeper.Snapshot) map[string]string {
 }
 
 func TestLinks(t *testing.T) {
-	dir := writeTree(t, map[string]string{
+	dir := dirtest.WriteTree(t, map[string]string{
 		"configs/kiro/real/a.json":    `{"a":1}`,
 		"beside/b.json":               `{"b":1}`,
 		"beside/sub/c.json":           `{"c":1}`,
@@ -76,7 +77,7 @@ func TestLinks(t *testing.T) {
 	}
 	var paths []string
 	for _, n := range report.Warnings {
-		if n.Code == transfer.CodeLink {
+		if n.Code == configdir.CodeLink {
 			paths = append(paths, strings.TrimPrefix(n.Path, "configs/"))
 		}
 	}
@@ -84,13 +85,13 @@ func TestLinks(t *testing.T) {
 	if want := []string{"above.json", "dangling", "kiro/grandparent", "kiro/parent", "kiro/self", "kiro/slash", "loop", "one", "out.json", "outdir", "over.json", "two"}; !slices.Equal(paths, want) {
 		t.Errorf("links left out: %q, want %q", paths, want)
 	}
-	if got := whereOf(report, transfer.CodeTokenOutside, transfer.CodeTokenMissing); len(got) != 2 {
+	if got := whereOf(report, configdir.CodeTokenOutside, configdir.CodeTokenMissing); len(got) != 2 {
 		t.Errorf("token paths not taken: %v", got)
 	}
 	// An export makes files of the links.
 	out, _ := write(t, snap)
 	again, _ := read(t, out)
-	if c, err := transfer.CompareSnapshots(snap, again, nil); err != nil || !c.Equal() {
+	if c, err := configdir.CompareSnapshots(snap, again, nil); err != nil || !c.Equal() {
 		t.Errorf("%v %v", c, err)
 	}
 }
@@ -98,7 +99,7 @@ func TestLinks(t *testing.T) {
 // TestLinkedTrees has directories that link to each other, which makes a tree
 // without end.
 func TestLinkedTrees(t *testing.T) {
-	dir := writeTree(t, nil)
+	dir := dirtest.WriteTree(t, nil)
 	const n = 8
 	for i := range n {
 		for k := range n {
@@ -120,14 +121,14 @@ func TestLinkedConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, target := range []string{filepath.Join(outside, name), "nothing", name} {
-			dir := writeTree(t, nil)
+			dir := dirtest.WriteTree(t, nil)
 			link(t, target, filepath.Join(dir, name))
-			if _, _, err := transfer.ReadDir(context.Background(), dir, nil); !errors.Is(err, poolkeeper.ErrInvalid) || !strings.Contains(err.Error(), name) {
+			if _, _, err := configdir.ReadDir(context.Background(), dir, nil); !errors.Is(err, poolkeeper.ErrInvalid) || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s -> %s: %v", name, target, err)
 			}
 		}
 		// As a mounted config map has it.
-		dir := writeTree(t, map[string]string{"configs/..2026/" + name: "{}"})
+		dir := dirtest.WriteTree(t, map[string]string{"configs/..2026/" + name: "{}"})
 		link(t, "..2026", filepath.Join(dir, "..data"))
 		link(t, "..data/"+name, filepath.Join(dir, name))
 		if snap, _ := read(t, dir); len(values(snap)) < 2 {
@@ -139,13 +140,13 @@ func TestLinkedConfiguration(t *testing.T) {
 // TestLinkedDirectory reads a directory that is itself a link to elsewhere.
 func TestLinkedDirectory(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	if err := os.CopyFS(data, os.DirFS(configsOf("edge"))); err != nil {
+	if err := os.CopyFS(data, os.DirFS(dirtest.Configs("edge"))); err != nil {
 		t.Fatal(err)
 	}
 	root := t.TempDir()
 	link(t, data, filepath.Join(root, "configs"))
 	link(t, "../secret", filepath.Join(data, "up"))
-	copyOf, err := os.ReadFile(filepath.Join(fixtures, "edge", "kiro_creds1.json"))
+	copyOf, err := os.ReadFile(filepath.Join(dirtest.Fixtures, "edge", "kiro_creds1.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,9 +157,9 @@ func TestLinkedDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	snap, report := read(t, filepath.Join(root, "configs"))
-	want, _ := read(t, configsOf("edge"))
-	sameState(t, want, snap)
-	if !slices.ContainsFunc(report.Warnings, func(n transfer.Note) bool { return n.Path == "configs/up" && n.Code == transfer.CodeLink }) {
+	want, _ := read(t, dirtest.Configs("edge"))
+	dirtest.SameState(t, want, snap)
+	if !slices.ContainsFunc(report.Warnings, func(n configdir.Note) bool { return n.Path == "configs/up" && n.Code == configdir.CodeLink }) {
 		t.Error("the link out of the directory was not noted")
 	}
 }
@@ -166,22 +167,19 @@ func TestLinkedDirectory(t *testing.T) {
 // TestOtherName reads and writes directories that are not called configs.
 func TestOtherName(t *testing.T) {
 	ctx := context.Background()
-	want, _ := read(t, configsOf("edge"))
+	want, _ := read(t, dirtest.Configs("edge"))
 	out := filepath.Join(t.TempDir(), "backup-2026")
-	if _, err := transfer.WriteDir(ctx, out, want, nil); err != nil {
+	if _, err := configdir.WriteDir(ctx, out, want, nil); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := read(t, out)
-	if c, err := transfer.CompareSnapshots(want, got, nil); err != nil || !c.Equal() {
+	if c, err := configdir.CompareSnapshots(want, got, nil); err != nil || !c.Equal() {
 		t.Errorf("%v %v", c, err)
-	}
-	if _, err := transfer.Verify(ctx, imported(t, configsOf("edge")), out, nil); err != nil {
-		t.Error(err)
 	}
 }
 
 func TestTokenPaths(t *testing.T) {
-	dir := writeTree(t, map[string]string{
+	dir := dirtest.WriteTree(t, map[string]string{
 		"configs/kiro/a.json":     `{"n":1}`,
 		"configs/kiro/b.json":     `{"n":2}`,
 		"configs/temp/up.json":    `{"n":3}`,
@@ -233,19 +231,19 @@ func TestTokenPaths(t *testing.T) {
 			t.Errorf("%s is %q, want %q", k, got[k], want)
 		}
 	}
-	if n := len(whereOf(report, transfer.CodeTokenSecond)); n != 0 {
+	if n := len(whereOf(report, configdir.CodeTokenSecond)); n != 0 {
 		t.Errorf("%d second files, and each is the first of somebody", n)
 	}
 	if report.Tokens != 6 || report.TokenFiles != 6 || len(report.Transient) != 0 {
 		t.Errorf("%d tokens, %d files, transient %v", report.Tokens, report.TokenFiles, report.Transient)
 	}
-	if n := len(whereOf(report, transfer.CodeTokenReserved)); n != 3 {
+	if n := len(whereOf(report, configdir.CodeTokenReserved)); n != 3 {
 		t.Errorf("%d reserved, want 3", n)
 	}
-	if n := len(whereOf(report, transfer.CodeTokenDirectory)); n != 2 {
+	if n := len(whereOf(report, configdir.CodeTokenDirectory)); n != 2 {
 		t.Errorf("%d directories, want 2", n)
 	}
-	if n := len(whereOf(report, transfer.CodeTokenMissing)); n != 3 {
+	if n := len(whereOf(report, configdir.CodeTokenMissing)); n != 3 {
 		t.Errorf("%d missing, want 3", n)
 	}
 	for _, n := range report.Warnings {
@@ -254,7 +252,7 @@ func TestTokenPaths(t *testing.T) {
 		}
 	}
 	out, _ := write(t, snap)
-	if c, err := transfer.CompareSnapshots(snap, first(read(t, out)), nil); err != nil || !c.Equal() {
+	if c, err := configdir.CompareSnapshots(snap, first(read(t, out)), nil); err != nil || !c.Equal() {
 		t.Errorf("%v %v", c, err)
 	}
 }
@@ -282,7 +280,7 @@ func TestOddities(t *testing.T) {
 		"configs/sub/plugins.json":    "{",
 		"configs/market.json":         "{",
 	}
-	dir := writeTree(t, files)
+	dir := dirtest.WriteTree(t, files)
 	if err := os.WriteFile(filepath.Join(dir, "no-utf8-\xff"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -290,18 +288,18 @@ func TestOddities(t *testing.T) {
 	if want := []string{"b", "a"}; !slices.Equal(snap.Types, want) || len(snap.Pools["b"].Providers) != 2 {
 		t.Errorf("types %q, %d providers of b", snap.Types, len(snap.Pools["b"].Providers))
 	}
-	codes := map[transfer.Code]int{}
+	codes := map[configdir.Code]int{}
 	for _, n := range report.Warnings {
 		codes[n.Code]++
 	}
-	if diff := cmp.Diff(map[transfer.Code]int{
-		transfer.CodeBOM: 1, transfer.CodeDuplicateType: 1, transfer.CodeDuplicateKey: 3, transfer.CodeUTF8: 1, transfer.CodeTime: 1,
-		transfer.CodeName: 1, transfer.CodeDocument: 1,
+	if diff := cmp.Diff(map[configdir.Code]int{
+		configdir.CodeBOM: 1, configdir.CodeDuplicateType: 1, configdir.CodeDuplicateKey: 3, configdir.CodeUTF8: 1, configdir.CodeTime: 1,
+		configdir.CodeName: 1, configdir.CodeDocument: 1,
 	}, codes); diff != "" {
 		t.Errorf("codes (-want +got):\n%s\n%v", diff, report.Warnings)
 	}
 	out, _ := write(t, snap)
-	got := tree(t, filepath.Dir(out))
+	got := dirtest.Tree(t, filepath.Dir(out))
 	for p, data := range files {
 		if p != "configs/provider_pools.json" && got[p] != data {
 			t.Errorf("%q is %q, want %q", p, got[p], data)
@@ -312,15 +310,12 @@ func TestOddities(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, _, err := transfer.ReadDir(ctx, configsOf("typical"), nil); !errors.Is(err, context.Canceled) {
+	if _, _, err := configdir.ReadDir(ctx, dirtest.Configs("typical"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("ReadDir: %v", err)
 	}
-	snap, _ := read(t, configsOf("typical"))
+	snap, _ := read(t, dirtest.Configs("typical"))
 	dir := filepath.Join(t.TempDir(), "configs")
-	if _, err := transfer.WriteDir(ctx, dir, snap, nil); !errors.Is(err, context.Canceled) {
+	if _, err := configdir.WriteDir(ctx, dir, snap, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("WriteDir: %v", err)
-	}
-	if _, err := transfer.Import(ctx, newStore(t), configsOf("typical"), nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("Import: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package transfer
+package configdir
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
 // A root reaches the configs/ directory and its parent, and nothing else: all
@@ -71,12 +72,12 @@ func (r *root) display(p string) string { return display(r.given, p) }
 
 func display(given, p string) string {
 	if p == "" {
-		return show(given)
+		return show.Name(given)
 	}
 	if rest, ok := inDir(p); ok {
-		return show(filepath.Join(given, filepath.FromSlash(rest)))
+		return show.Name(filepath.Join(given, filepath.FromSlash(rest)))
 	}
-	return show(filepath.Join(filepath.Dir(filepath.Clean(given)), filepath.FromSlash(p)))
+	return show.Name(filepath.Join(filepath.Dir(filepath.Clean(given)), filepath.FromSlash(p)))
 }
 
 // refuse is the error that ends a transfer, naming the file.
