@@ -1,10 +1,13 @@
 package redisstore_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -166,5 +169,61 @@ func TestFlightsAmongOthers(t *testing.T) {
 				t.Error("no reply was lost")
 			}
 		})
+	}
+}
+
+// Bursts of callers with pauses between, some of whom give up: every call ends,
+// and what was acknowledged is counted.
+func TestBursts(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	r := newRig(t)
+	r.must(r.b, useOp("b", 1))
+	var sure, unsure atomic.Int64
+	for range 400 {
+		var wg sync.WaitGroup
+		for range 1 + rnd.IntN(50) {
+			op, after := useOp("b", 1), time.Duration(rnd.IntN(2000))*time.Microsecond
+			if rnd.IntN(20) == 0 {
+				op = errorOp("c")
+			}
+			hurried := rnd.IntN(4) == 0
+			wg.Go(func() {
+				ctx := t.Context()
+				if hurried {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, after)
+					defer cancel()
+				}
+				for range 2 {
+					err := r.b.Apply(ctx, op)[0].Err
+					switch {
+					case op.Kind != poolkeeper.OpUsage, errors.Is(err, context.DeadlineExceeded):
+					case errors.Is(err, poolkeeper.ErrIndeterminate):
+						unsure.Add(1)
+					case err != nil:
+						t.Errorf("increment: %v", err)
+					default:
+						sure.Add(1)
+					}
+				}
+			})
+		}
+		ended := make(chan struct{})
+		go func() {
+			wg.Wait()
+			close(ended)
+		}()
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+			t.Fatal("a call does not end")
+		}
+	}
+	r.must(r.b, useOp("b", 1)) // comes after all that were sent
+	got, _ := strconv.ParseInt(r.usageOf("b"), 10, 64)
+	if low := sure.Load() + 2; got < low || got > low+unsure.Load() {
+		t.Errorf("the counter is %d after %d increments and %d of unknown outcome", got, low, unsure.Load())
 	}
 }

@@ -127,8 +127,8 @@ func (l *lane) next() *work {
 	if n == 0 {
 		return nil
 	}
-	if l.flying.Load() > 0 {
-		if n < few || l.resending.Load() > 0 || l.queue[0].kind != usageBatch {
+	if f := l.flying.Load(); f > 0 {
+		if f == int32(len(l.senders)) || n < few || l.resending.Load() > 0 || l.queue[0].kind != usageBatch {
 			return nil // it goes when what is in flight has its answer
 		}
 	} else if n >= 2*few && l.foresees() {
@@ -187,8 +187,7 @@ func (l *lane) lead() {
 			return // somebody else has the front, and looks for more
 		}
 	}
-	l.collect()
-	if len(l.queue) > 0 || l.yield() {
+	if l.yield() {
 		l.goOn(nil)
 	}
 }
