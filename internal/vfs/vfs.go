@@ -6,11 +6,14 @@ package vfs
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
+	"slices"
 )
 
 // An FS is one directory with everything below it. Names are relative to it and
@@ -43,6 +46,9 @@ type File interface {
 	// Sync makes what was written durable. After it has failed, nothing is
 	// known of what was written since the last time that it had not.
 	Sync() error
+	// SyncData is Sync for the bytes of the file and its length; the times of the
+	// file may be lost. It is quicker where the bytes were there before.
+	SyncData() error
 	Chmod(mode fs.FileMode) error
 	Chown(uid, gid int) error
 	// Lock takes the file for this process alone, until it is closed or the
@@ -57,6 +63,39 @@ func Open(dir string) (FS, error) {
 		return nil, err
 	}
 	return system{root}, nil
+}
+
+// Make opens the FS of a directory, which it makes where it is missing, durably:
+// with those above it that are missing, each 0700.
+func Make(dir string) (FS, error) {
+	var missing []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || !errors.Is(err, fs.ErrNotExist) || at == filepath.Dir(at) {
+			break
+		}
+		missing = append(missing, at)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	for _, at := range slices.Backward(missing) {
+		if err := syncDir(filepath.Dir(at)); err != nil {
+			return nil, err
+		}
+	}
+	return Open(dir)
+}
+
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
 }
 
 type system struct{ root *os.Root }

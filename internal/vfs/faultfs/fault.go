@@ -203,3 +203,10 @@ func (f *file) Sync() error {
 	}
 	return f.File.Sync()
 }
+
+func (f *file) SyncData() error {
+	if _, err := f.plan.call("sync", f.name); err != nil {
+		return err
+	}
+	return f.File.SyncData()
+}

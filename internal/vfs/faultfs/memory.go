@@ -19,7 +19,20 @@ type Memory struct {
 	mu      sync.Mutex
 	names   map[string]*inode
 	durable map[string]*inode
-	boot    int // how often the power was cut: files opened before are dead
+	changes []change // of the names, since the last SyncDir
+	boot    int      // how often the power was cut, or the process killed: files opened before are dead
+
+	// KeepName says, when the power is cut, of each name that was made, given
+	// or removed since the last SyncDir whether that has reached the disk; nil
+	// for none. A rename is one change, of the name that it gives.
+	KeepName func(name string) bool
+}
+
+// A change is what was done to the names: to gets what from had, or a new file,
+// or nothing.
+type change struct {
+	from, to string
+	file     *inode
 }
 
 type inode struct {
@@ -39,13 +52,33 @@ func (m *Memory) CutPower(keep func(name string, synced, written []byte) []byte)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.boot++
-	m.names = maps.Clone(m.durable)
+	for _, c := range m.changes {
+		switch {
+		case m.KeepName == nil || !m.KeepName(c.to):
+		case c.file == nil:
+			delete(m.durable, c.to)
+		default:
+			delete(m.durable, c.from)
+			m.durable[c.to] = c.file
+		}
+	}
+	m.names, m.changes = maps.Clone(m.durable), nil
 	for name, n := range m.names {
 		n.locked = false
 		if keep != nil {
 			n.synced = slices.Clone(keep(name, n.synced, n.data))
 		}
 		n.data = slices.Clone(n.synced)
+	}
+}
+
+// Kill ends the process: what it has written is there, its locks are not.
+func (m *Memory) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.boot++
+	for _, n := range m.names {
+		n.locked = false
 	}
 }
 
@@ -59,6 +92,7 @@ func (m *Memory) OpenFile(name string, flag int, _ fs.FileMode) (vfs.File, error
 		}
 		n = &inode{}
 		m.names[name] = n
+		m.changes = append(m.changes, change{to: name, file: n})
 	} else if flag&os.O_EXCL != 0 {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
 	}
@@ -79,6 +113,7 @@ func (m *Memory) Rename(from, to string) error {
 	}
 	delete(m.names, from)
 	m.names[to] = n
+	m.changes = append(m.changes, change{from: from, to: to, file: n})
 	return nil
 }
 
@@ -89,6 +124,7 @@ func (m *Memory) Remove(name string) error {
 		return &fs.PathError{Op: "remove", Path: name, Err: fs.ErrNotExist}
 	}
 	delete(m.names, name)
+	m.changes = append(m.changes, change{to: name})
 	return nil
 }
 
@@ -121,7 +157,7 @@ func (m *Memory) ReadDir(string) ([]fs.DirEntry, error) {
 func (m *Memory) SyncDir(string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.durable = maps.Clone(m.names)
+	m.durable, m.changes = maps.Clone(m.names), nil
 	return nil
 }
 
@@ -203,6 +239,8 @@ func (f *memoryFile) Truncate(size int64) error {
 }
 
 func (f *memoryFile) Sync() error { return f.do(func() { f.n.synced = slices.Clone(f.n.data) }) }
+
+func (f *memoryFile) SyncData() error { return f.Sync() }
 
 func (f *memoryFile) Chmod(fs.FileMode) error { return nil }
 func (f *memoryFile) Chown(int, int) error    { return nil }
