@@ -19,16 +19,19 @@ import (
 	"github.com/poolkeeper/poolkeeper/journal"
 )
 
+// small makes the scenario go through many segments.
+const small = 150
+
 // A scenario appends, trims, closes and opens again. acked is told of each
 // record that was acknowledged, tried of each that was given to Append.
-func scenario(openFS func() (vfs.FS, error), tried, acked func(seq uint64, record string)) error {
+func scenario(segmentBytes int64, openFS func() (vfs.FS, error), tried, acked func(seq uint64, record string)) error {
 	n := 0
 	for round := range 3 {
 		fsys, err := openFS()
 		if err != nil {
 			return err
 		}
-		j, err := journal.Open("DIR", &journal.Options{FS: fsys, SegmentBytes: 150})
+		j, err := journal.Open("DIR", &journal.Options{FS: fsys, SegmentBytes: segmentBytes})
 		if err != nil {
 			return err
 		}
@@ -77,7 +80,7 @@ func (l *ledger) ack(seq uint64, record string) { l.acked[seq] = record }
 // and nothing that was not tried. extra says how many records may be there that
 // were not acknowledged.
 func (l *ledger) check(fsys vfs.FS, extra int) error {
-	j, err := journal.Open("DIR", &journal.Options{FS: fsys, SegmentBytes: 150})
+	j, err := journal.Open("DIR", &journal.Options{FS: fsys, SegmentBytes: small})
 	if err != nil {
 		return fmt.Errorf("it does not open: %w", err)
 	}
@@ -114,11 +117,11 @@ func (l *ledger) check(fsys vfs.FS, extra int) error {
 }
 
 // calls counts the calls of a scenario that change something.
-func calls(t *testing.T) int {
+func calls(t *testing.T, segmentBytes int64) int {
 	t.Helper()
 	m, plan := faultfs.NewMemory(), &faultfs.Plan{}
 	l := newLedger()
-	if err := scenario(func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack); err != nil {
+	if err := scenario(segmentBytes, func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.check(m, 0); err != nil {
@@ -139,35 +142,71 @@ func TestPowerCutAtEachCall(t *testing.T) {
 		"a part":  func(_ string, synced, written []byte) []byte { return mix(r, synced, written, false) },
 		"holes":   func(_ string, synced, written []byte) []byte { return mix(r, synced, written, true) },
 	}
-	n := calls(t)
-	for name, keep := range keeps {
-		for _, fault := range []faultfs.Fault{faultfs.Kill, faultfs.Tear} {
-			for at := 1; at <= n; at++ {
-				m := faultfs.NewMemory()
-				plan := &faultfs.Plan{At: at, Fault: fault, Die: func() {}}
-				l := newLedger()
-				scenario(func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack)
-				m.CutPower(keep)
-				if err := l.check(m, 3); err != nil {
-					t.Errorf("%s of what was not synced is kept, cut at call %d, %s: %v", name, at, last(plan.Calls()), err)
+	for _, segmentBytes := range []int64{small, 5 * small} {
+		n := calls(t, segmentBytes)
+		for name, keep := range keeps {
+			for _, fault := range []faultfs.Fault{faultfs.Kill, faultfs.Tear} {
+				for at := 1; at <= n; at++ {
+					m := faultfs.NewMemory()
+					plan := &faultfs.Plan{At: at, Fault: fault, Die: func() {}}
+					l := newLedger()
+					scenario(segmentBytes, func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack)
+					if name != "nothing" {
+						m.KeepName = func(string) bool { return r.IntN(2) == 0 }
+					}
+					m.CutPower(keep)
+					if err := l.check(m, 3); err != nil {
+						t.Errorf("%s of what was not synced is kept, cut at call %d, %s, segments of %d: %v", name, at, last(plan.Calls()), segmentBytes, err)
+					}
 				}
 			}
 		}
 	}
 }
 
-// mix returns the synced bytes with a part of what was written after them; with
-// holes, pages of it are missing.
-func mix(r *rand.Rand, synced, written []byte, holes bool) []byte {
-	if len(written) <= len(synced) {
-		return [][]byte{synced, written}[r.IntN(2)]
-	}
-	out := slices.Clone(written[:len(synced)+r.IntN(len(written)-len(synced)+1)])
-	if holes {
-		for i := len(synced); i < len(out); i += 16 {
-			if r.IntN(2) == 0 {
-				clear(out[i:min(i+16, len(out))])
+// The process is killed at each call; another one opens the journal, reads it
+// and appends; then the power is cut. What the second one was told is there.
+func TestPowerCutAfterKill(t *testing.T) {
+	n := calls(t, small)
+	for at := 1; at <= n; at++ {
+		m := faultfs.NewMemory()
+		plan := &faultfs.Plan{At: at, Fault: faultfs.Kill, Die: func() {}}
+		l := newLedger()
+		scenario(small, func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack)
+		m.Kill()
+		for range 2 {
+			j, err := journal.Open("DIR", &journal.Options{FS: m, SegmentBytes: small})
+			if err != nil {
+				t.Fatalf("killed at call %d, %s: %v", at, last(plan.Calls()), err)
 			}
+			l.acked = map[uint64]string{}
+			if err := j.Read(0, func(seq uint64, data []byte) error {
+				l.ack(seq, string(data))
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			l.ack(add(t, j, "of the second"), "of the second")
+			m.Kill()
+		}
+		m.CutPower(nil)
+		if err := l.check(m, 0); err != nil {
+			t.Errorf("killed at call %d, %s: %v", at, last(plan.Calls()), err)
+		}
+	}
+}
+
+// mix returns the synced bytes with a part of what was written since: a length
+// between, and with holes each page old or new.
+func mix(r *rand.Rand, synced, written []byte, holes bool) []byte {
+	low, high := min(len(synced), len(written)), max(len(synced), len(written))
+	out := make([]byte, low+r.IntN(high-low+1))
+	copy(out, written)
+	for i := 0; i < len(out); i += 16 {
+		if holes && r.IntN(2) == 0 {
+			page := out[i:min(i+16, len(out))]
+			clear(page)
+			copy(page, synced[min(i, len(synced)):])
 		}
 	}
 	return out
@@ -184,7 +223,7 @@ func last(calls []string) string {
 // caller gets an error, and nothing that was acknowledged is lost, nor is there
 // anything whose append has failed.
 func TestEachCallFails(t *testing.T) {
-	n := calls(t)
+	n := calls(t, small)
 	for _, fault := range []faultfs.Fault{faultfs.Fail, faultfs.Full} {
 		for at := 1; at <= n; at++ {
 			for _, lasting := range []bool{false, true} {
@@ -192,13 +231,13 @@ func TestEachCallFails(t *testing.T) {
 				plan := &faultfs.Plan{At: at, Fault: fault}
 				if lasting {
 					count := &faultfs.Plan{}
-					scenario(func() (vfs.FS, error) { return faultfs.New(faultfs.NewMemory(), count), nil }, newLedger().try, newLedger().ack)
+					scenario(small, func() (vfs.FS, error) { return faultfs.New(faultfs.NewMemory(), count), nil }, newLedger().try, newLedger().ack)
 					if names := count.Calls(); at <= len(names) {
 						plan.On, _, _ = strings.Cut(names[at-1], " ")
 					}
 				}
 				l := newLedger()
-				err := scenario(func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack)
+				err := scenario(small, func() (vfs.FS, error) { return faultfs.New(m, plan), nil }, l.try, l.ack)
 				extra := 0
 				if errors.Is(err, poolkeeper.ErrIndeterminate) || lasting {
 					extra = 3 // it says so
@@ -222,7 +261,7 @@ func child() {
 	at, _ := strconv.Atoi(os.Getenv(childAt))
 	plan := &faultfs.Plan{At: at, Fault: faultfs.Fault(at%2*int(faultfs.Kill-faultfs.Tear) + int(faultfs.Tear))}
 	out := os.Stdout
-	err := scenario(func() (vfs.FS, error) {
+	err := scenario(small, func() (vfs.FS, error) {
 		fsys, err := vfs.Open(os.Getenv(childDir))
 		return faultfs.New(fsys, plan), err
 	}, func(_ uint64, r string) { fmt.Fprintf(out, "try 0 %s\n", r) }, func(seq uint64, r string) { fmt.Fprintf(out, "ack %d %s\n", seq, r) })
@@ -234,7 +273,7 @@ func child() {
 
 // A process is killed at each call, and the journal opened by another one.
 func TestKilledAtEachCall(t *testing.T) {
-	n := calls(t)
+	n := calls(t, small)
 	for at := 1; at <= n+1; at++ {
 		dir := t.TempDir()
 		cmd := exec.Command(os.Args[0], "-test.run", "^$")

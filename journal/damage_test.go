@@ -67,6 +67,14 @@ func TestDamage(t *testing.T) {
 			flip(t, files[2], 3)
 			return files[2], 6
 		},
+		"a bit in the header of the last segment": func(t *testing.T, files []string) (string, int) {
+			flip(t, files[3], 10)
+			return files[3], 9
+		},
+		"a bit in the header of the first segment": func(t *testing.T, files []string) (string, int) {
+			flip(t, files[0], 10)
+			return files[0], 0
+		},
 		"a segment is missing": func(t *testing.T, files []string) (string, int) {
 			if err := os.Remove(files[1]); err != nil {
 				t.Fatal(err)
@@ -123,7 +131,17 @@ func TestDamage(t *testing.T) {
 					t.Errorf("%s is not %s as it was", f, original)
 				}
 			}
-			add(t, j, "goes on")
+			// No sequence is given again, and what was repaired is whole.
+			if first := add(t, j, "goes on"); first != repaired.Next || first <= uint64(len(records)) {
+				t.Errorf("the next record is %d, said %d; %d were given", first, repaired.Next, len(records))
+			}
+			j.Close()
+			if infos, err := journal.Inspect(dir); err != nil || slices.ContainsFunc(infos, func(i journal.SegmentInfo) bool { return i.Fault != "" }) || infos[len(infos)-1].Lost == 0 {
+				t.Errorf("after the repair: %+v, %v", infos, err)
+			}
+			if again, err := journal.Repair(dir); err != nil || len(again.Aside) != 0 {
+				t.Errorf("a second repair: %+v, %v", again, err)
+			}
 		})
 	}
 }
@@ -140,27 +158,98 @@ func flip(t *testing.T, file string, at int) {
 	}
 }
 
-// The end of a write that was cut short is cut off, at each length.
+// The end of a write that was cut short is cut off, at each length: where the
+// file ends there, and where it goes on with the zeros that were there before.
 func TestTornTail(t *testing.T) {
 	whole := t.TempDir()
 	records := filled(t, whole)
-	files := segmentFiles(t, whole)
-	last, err := os.ReadFile(files[len(files)-1])
+	infos, err := journal.Inspect(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for size := len(last) - 80; size < len(last); size++ {
-		dir := t.TempDir()
-		if err := os.CopyFS(filepath.Join(dir, "j"), os.DirFS(whole)); err != nil {
-			t.Fatal(err)
+	end := infos[len(infos)-1]
+	data, err := os.ReadFile(filepath.Join(whole, end.File))
+	if err != nil || int64(len(data)) == end.Used {
+		t.Fatalf("%d bytes, %d in use, %v", len(data), end.Used, err)
+	}
+	for size := end.Used - 80; size < end.Used; size++ {
+		for _, zeros := range []bool{false, true} {
+			dir := filepath.Join(t.TempDir(), "j")
+			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+				t.Fatal(err)
+			}
+			torn := slices.Clone(data[:size])
+			if zeros {
+				torn = append(torn, make([]byte, int64(len(data))-size)...)
+			}
+			if err := os.WriteFile(filepath.Join(dir, end.File), torn, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if infos, err := journal.Inspect(dir); err != nil || !infos[len(infos)-1].Torn {
+				t.Errorf("cut to %d bytes, zeros %v: %+v, %v", size, zeros, infos[len(infos)-1], err)
+			}
+			j := open(t, dir, nil)
+			if got := read(t, j, 0); !slices.Equal(got, records[:len(records)-1]) || j.Torn() == 0 {
+				t.Errorf("cut to %d bytes, zeros %v: %d records, %d bytes torn", size, zeros, len(got), j.Torn())
+			}
+			if first := add(t, j, "next"); first != uint64(len(records)) {
+				t.Errorf("the next record is %d", first)
+			}
+			j.Close()
 		}
-		if err := os.Truncate(filepath.Join(dir, "j", filepath.Base(files[len(files)-1])), int64(size)); err != nil {
-			t.Fatal(err)
+	}
+}
+
+// The zeros behind the last frame are room for the next ones: neither damage
+// nor torn, also where the segment is not the last any more.
+func TestZeroTail(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 3 {
+		j := open(t, dir, nil)
+		if j.Torn() != 0 {
+			t.Errorf("%d bytes were torn", j.Torn())
 		}
-		j := open(t, filepath.Join(dir, "j"), nil)
-		if got := read(t, j, 0); !slices.Equal(got, records[:len(records)-1]) || j.Torn() == 0 {
-			t.Errorf("cut to %d bytes: %d records, %d bytes torn", size, len(got), j.Torn())
-		}
+		add(t, j, fmt.Sprint(i))
+		j.Close()
+	}
+	infos, err := journal.Inspect(dir)
+	if err != nil || len(infos) != 1 || infos[0].Fault != "" || infos[0].Bytes <= infos[0].Used {
+		t.Fatalf("%+v, %v", infos, err)
+	}
+	j := open(t, dir, &journal.Options{SegmentBytes: 10})
+	add(t, j, "3")
+	j.Close()
+	if infos, err = journal.Inspect(dir); err != nil || len(infos) != 2 || infos[0].Fault != "" {
+		t.Fatalf("%+v, %v", infos, err)
+	}
+	j = open(t, dir, nil)
+	if got := read(t, j, 0); !slices.Equal(got, []string{"1 0", "2 1", "3 2", "4 3"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Records that look like frames do not make a torn write look like damage.
+func TestTornWriteOfFrames(t *testing.T) {
+	dir := t.TempDir()
+	records := filled(t, dir)
+	segment, err := os.ReadFile(segmentFiles(t, dir)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := open(t, dir, nil)
+	add(t, j, string(segment), strings.Repeat("x", 100))
+	j.Close()
+	infos, err := journal.Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := infos[len(infos)-1]
+	if err := os.Truncate(filepath.Join(dir, end.File), end.Used-50); err != nil {
+		t.Fatal(err)
+	}
+	j = open(t, dir, nil)
+	if got := read(t, j, 0); !slices.Equal(got, records) {
+		t.Errorf("%d records, want %d", len(got), len(records))
 	}
 }
 
@@ -180,7 +269,10 @@ func TestRepairOfWhatIsWhole(t *testing.T) {
 		t.Errorf("of one in use: %v", err)
 	}
 	j.Close()
-	if _, err := journal.Inspect(filepath.Join(dir, "none")); err == nil {
-		t.Error("there is no such directory")
+	if _, err := journal.Inspect(filepath.Join(dir, "none")); !errors.Is(err, poolkeeper.ErrNotFound) || !strings.Contains(err.Error(), "none") {
+		t.Errorf("there is no such directory: %v", err)
+	}
+	if _, err := journal.Repair(filepath.Join(dir, "none")); !errors.Is(err, poolkeeper.ErrNotFound) {
+		t.Errorf("there is no such directory: %v", err)
 	}
 }

@@ -2,59 +2,114 @@ package journal
 
 import (
 	"bytes"
+	"encoding/binary"
+	"hash/crc32"
 	"testing"
 )
 
-// Any bytes are records, or a fault at an offset; what was read and is written
-// again is the same.
-func FuzzSegment(f *testing.F) {
-	whole := appendHeader(nil, 7)
-	for i, records := range [][]string{{"a", ""}, {"bcd"}} {
+// segmentOf prints a segment of frames of records.
+func segmentOf(h header, frames ...[]string) []byte {
+	b := appendHeader(nil, h)
+	first := h.first
+	for _, records := range frames {
 		frame := beginFrame(nil)
 		for _, r := range records {
 			frame = appendRecord(frame, []byte(r))
 		}
-		endFrame(frame, uint64(7+2*i), len(records))
-		whole = append(whole, frame...)
+		endFrame(frame, first, len(records))
+		first += uint64(len(records))
+		b = append(b, frame...)
 	}
-	f.Add(whole)
-	f.Add(whole[:len(whole)-1])
-	f.Add(append(bytes.Clone(whole), make([]byte, 40)...))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		first, ok := parseHeader(b)
-		if !ok {
-			first = 1
+	return b
+}
+
+// mend makes the magics, lengths, sequences and checksums of some bytes right,
+// so that what lies below them is reached.
+func mend(b []byte) []byte {
+	b = bytes.Clone(b)
+	if len(b) < headerSize {
+		return b
+	}
+	copy(b, segmentMagic)
+	if binary.LittleEndian.Uint64(b[8:]) == 0 {
+		b[8] = 7
+	}
+	first := binary.LittleEndian.Uint64(b[8:])
+	binary.LittleEndian.PutUint64(b[16:], min(max(1, binary.LittleEndian.Uint64(b[16:])), first))
+	binary.LittleEndian.PutUint32(b[24:], crc32.Checksum(b[:24], castagnoli))
+	for rest := b[headerSize:]; len(rest) > frameHeader && !isZero(rest); {
+		n := frameHeader + int(binary.LittleEndian.Uint32(rest[4:]))%(len(rest)-frameHeader) + 1
+		count := binary.LittleEndian.Uint32(rest[16:])
+		endFrame(rest[:n], first, int(count))
+		first += uint64(count)
+		rest = rest[n:]
+	}
+	return b
+}
+
+// Any bytes are records, or a fault at an offset; what was read and is written
+// again is the same, byte for byte.
+func FuzzSegment(f *testing.F) {
+	whole := segmentOf(header{7, 7}, []string{"a", ""}, []string{"bcd"})
+	long := segmentOf(header{3, 9}, []string{string(make([]byte, 300))}, []string{"x"})
+	for _, b := range [][]byte{
+		whole, whole[:len(whole)-1], append(bytes.Clone(whole), make([]byte, 40)...), long, {}, segmentOf(header{1, 1}),
+		append(bytes.Clone(whole), []byte(frameMagic+frameMagic)...), append(bytes.Clone(whole), long...),
+	} {
+		f.Add(b, false)
+		f.Add(b, true)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, mended bool) {
+		if mended {
+			b = mend(b)
 		}
-		var records [][]byte
-		seqs := first
-		s, err := scanSegment(b, first, func(seq uint64, data []byte) error {
+		h, ok := parseHeader(b)
+		if !ok {
+			h = header{1, 1}
+		}
+		var records []string
+		seqs := h.first
+		s, err := scanSegment(b, h.first, func(seq uint64, data []byte) error {
 			if seq != seqs {
 				t.Fatalf("record %d, where %d is due", seq, seqs)
 			}
 			seqs++
-			records = append(records, data)
+			records = append(records, string(data))
 			return nil
 		})
-		if err != nil || s.size > int64(len(b)) || s.end != seqs || s.fault == "" && s.size != int64(len(b)) {
+		rest := b[min(s.size, int64(len(b))):]
+		if err != nil || s.size > int64(len(b)) || s.end != seqs || s.next < s.end || (s.fault == "") != (ok && isZero(rest)) || s.torn && s.fault == "" {
 			t.Fatalf("%+v, %v", s, err)
 		}
-		again := appendHeader(nil, first)
-		for i, r := range records {
-			frame := appendRecord(beginFrame(nil), r)
-			endFrame(frame, first+uint64(i), 1)
-			again = append(again, frame...)
+		if !ok {
+			return
 		}
-		i := 0
-		s2, _ := scanSegment(again, first, func(_ uint64, data []byte) error {
-			if !bytes.Equal(data, records[i]) {
-				t.Fatalf("record %d changed", i)
+		again := appendHeader(nil, h)
+		for at := int64(headerSize); at < s.size; {
+			f, _ := parseFrame(b[at:])
+			frame := beginFrame(nil)
+			for range f.count {
+				frame = appendRecord(frame, []byte(records[0]))
+				records = records[1:]
 			}
-			i++
-			return nil
-		})
-		if s2.fault != "" || i != len(records) || s2.end != s.end {
-			t.Fatalf("written again: %+v with %d records, want %d", s2, i, len(records))
+			endFrame(frame, f.first, f.count)
+			again = append(again, frame...)
+			at += int64(f.size)
+		}
+		if len(records) > 0 || !bytes.Equal(again, b[:s.size]) {
+			t.Fatalf("written again: %q, which was %q", again, b[:s.size])
+		}
+	})
+}
+
+// A name of a segment is its first sequence, written in one way.
+func FuzzSegmentName(f *testing.F) {
+	for _, name := range []string{segmentName(1), segmentName(1<<64 - 1), segmentName(0), "00000000000000AB.log", "+000000000000001.log", "lock", "0000000000000001.log.damaged"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if first, ok := segmentFirst(name); ok && (first == 0 || segmentName(first) != name) {
+			t.Errorf("%q is taken for the segment %d", name, first)
 		}
 	})
 }

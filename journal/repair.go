@@ -1,65 +1,14 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
+	"strconv"
 
 	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
-
-// A SegmentInfo describes a segment.
-type SegmentInfo struct {
-	File    string `json:"file"`
-	First   uint64 `json:"first"`   // sequence of its first record
-	Records uint64 `json:"records"` // that can be read
-	Bytes   int64  `json:"bytes"`
-	// Fault says what is wrong at FaultAt; empty where nothing is.
-	Fault   string `json:"fault,omitempty"`
-	FaultAt int64  `json:"faultAt,omitempty"`
-	// Torn says that the fault is the end of a write that a crash cut short:
-	// nothing of it was acknowledged, and opening the journal cuts it off.
-	Torn bool `json:"torn,omitempty"`
-
-	gap bool // the fault is that segments before it are missing
-}
-
-// Inspect describes the segments of a journal's directory, in their order,
-// without changing anything.
-func Inspect(dir string) ([]SegmentInfo, error) {
-	fsys, err := vfs.Open(dir)
-	if err != nil {
-		return nil, (&Journal{dir: dir}).failure("read", err)
-	}
-	defer fsys.Close()
-	infos, err := inspect(fsys)
-	return infos, (&Journal{dir: dir}).failure("read", err)
-}
-
-func inspect(fsys vfs.FS) ([]SegmentInfo, error) {
-	names, err := segmentNames(fsys)
-	if err != nil {
-		return nil, err
-	}
-	infos := make([]SegmentInfo, 0, len(names))
-	due := uint64(0)
-	for i, name := range names {
-		b, err := readSegment(fsys, name, -1)
-		if err != nil {
-			return nil, err
-		}
-		first, _ := segmentFirst(name)
-		s, _ := scanSegment(b, first, nil)
-		info := SegmentInfo{File: name, First: first, Records: s.end - first, Bytes: int64(len(b))}
-		if s.fault != "" {
-			info.Fault, info.FaultAt, info.Torn = s.fault, s.size, s.torn && i == len(names)-1
-		} else if i > 0 && first != due {
-			info.Fault, info.gap = fmt.Sprintf("it begins with record %d, where %d is due", first, due), true
-		}
-		due = s.end
-		infos = append(infos, info)
-	}
-	return infos, nil
-}
 
 // A Repaired says what a repair did.
 type Repaired struct {
@@ -70,19 +19,26 @@ type Repaired struct {
 	Kept uint64 `json:"kept"`
 	// Lost says what cannot be read any more, in words.
 	Lost []string `json:"lost"`
+	// Next is the sequence that the next record gets: above all that were given.
+	Next uint64 `json:"next"`
 }
 
 // Repair makes a damaged journal one that opens: everything before the first
-// damage stays, and nothing after it, as records have no gaps. A copy of the
-// damaged segment, and the segments after it, are put aside as NAME.damaged. A
-// journal that is in use is [poolkeeper.ErrUnavailable]; one that is whole is
-// left as it is.
+// damage stays, and nothing after it, as what comes later may build on what is
+// lost. A copy of the damaged segment, and the segments after it, are put aside
+// as NAME.damaged. The next record gets a sequence above all that were given. A
+// repair that was cut off is completed by the next one. A journal that is in use
+// is [poolkeeper.ErrUnavailable]; one that is whole is left as it is.
 func Repair(dir string) (*Repaired, error) {
 	j := &Journal{dir: dir}
 	fsys, err := vfs.Open(dir)
 	if err != nil {
-		return nil, j.failure("repair", err)
+		return nil, j.absent("repair", err)
 	}
+	return j.repair(fsys)
+}
+
+func (j *Journal) repair(fsys vfs.FS) (*Repaired, error) {
 	j.fs = fsys
 	defer j.release()
 	if err := j.hold(); err != nil {
@@ -97,52 +53,100 @@ func repair(fsys vfs.FS) (*Repaired, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repaired{Aside: []string{}, Lost: []string{}}
+	r := &Repaired{Aside: []string{}, Lost: []string{}, Next: 1}
+	bad := slices.IndexFunc(infos, func(i SegmentInfo) bool { return i.Fault != "" && !i.Torn })
 	for i, info := range infos {
-		if info.Fault == "" || info.Torn {
+		r.Next = max(r.Next, info.next)
+		if bad < 0 || i <= bad && !info.gap && !info.header {
 			r.Kept += info.Records
-			continue
 		}
-		if info.gap { // all of it comes after what is missing
-			return r, r.putAside(fsys, infos[i:])
-		}
-		// From the last segment to the first, so that one that is cut off halfway
-		// finds the damage again.
-		if err := r.putAside(fsys, infos[i+1:]); err != nil {
-			return nil, err
-		}
-		return r, r.cutOff(fsys, info)
 	}
-	return r, nil
+	if bad < 0 {
+		if n := len(infos); n > 0 {
+			r.Next = infos[n-1].Last + 1 // what is torn was not given
+		}
+		return r, nil
+	}
+	due := infos[bad].Last + 1
+	if infos[bad].gap || infos[bad].header {
+		if due = infos[bad].First; bad > 0 {
+			due = infos[bad-1].Last + 1
+		}
+	}
+	// The new last segment comes first, and the damage stays where it is until all
+	// else is done: a repair that is cut off finds both again.
+	f, err := create(fsys, header{due, r.Next})
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	if err := r.putAside(fsys, infos[bad+1:]); err != nil {
+		return nil, err
+	}
+	if infos[bad].gap {
+		return r, r.putAside(fsys, infos[bad:bad+1])
+	}
+	return r, r.cutOff(fsys, infos[bad])
 }
 
-// putAside renames whole segments.
+// putAside renames whole segments, from the last to the first.
 func (r *Repaired) putAside(fsys vfs.FS, infos []SegmentInfo) error {
 	for _, info := range slices.Backward(infos) {
-		aside := info.File + ".damaged"
+		if info.First == r.Next {
+			continue // of a repair that was cut off
+		}
+		aside, err := asideName(fsys, info.File)
+		if err != nil {
+			return err
+		}
 		if err := fsys.Rename(info.File, aside); err != nil {
 			return err
 		}
+		if err := fsys.SyncDir("."); err != nil {
+			return err
+		}
 		r.Aside = append(r.Aside, aside)
-		if info.Records > 0 {
-			r.Lost = append(r.Lost, fmt.Sprintf("records %d to %d, which come after the damage: in %s", info.First, info.First+info.Records-1, aside))
+		switch {
+		case info.header:
+			r.Lost = append(r.Lost, fmt.Sprintf("all of %s, from record %d on: %s", aside, info.First, info.Fault))
+		case info.Records > 0:
+			r.Lost = append(r.Lost, fmt.Sprintf("records %d to %d, which come after the damage: in %s", info.First, info.Last, aside))
 		}
 	}
-	return fsys.SyncDir(".")
+	return nil
 }
 
-// cutOff keeps the whole records of a segment, and a copy of all of it.
+// cutOff keeps the whole records of a segment, and a copy of all of it. One
+// whose header is damaged goes whole.
 func (r *Repaired) cutOff(fsys vfs.FS, info SegmentInfo) error {
+	if info.header {
+		return r.putAside(fsys, []SegmentInfo{info})
+	}
 	b, err := readSegment(fsys, info.File, -1)
 	if err != nil {
 		return err
 	}
-	aside := info.File + ".damaged"
+	aside, err := asideName(fsys, info.File)
+	if err != nil {
+		return err
+	}
 	if err := vfs.WriteFile(fsys, aside, b, 0o600); err != nil {
 		return err
 	}
 	r.Aside = append(r.Aside, aside)
-	r.Kept += info.Records
-	r.Lost = append(r.Lost, fmt.Sprintf("what stands in %s from offset %d on, behind record %d: %s", aside, info.FaultAt, info.First+info.Records-1, info.Fault))
+	r.Lost = append(r.Lost, fmt.Sprintf("what stands in %s from offset %d on, from record %d on: %s", aside, info.FaultAt, info.Last+1, info.Fault))
 	return cut(fsys, info.File, info.FaultAt)
+}
+
+// asideName is a name under which nothing is kept yet.
+func asideName(fsys vfs.FS, file string) (string, error) {
+	name := file + ".damaged"
+	for n := 2; ; n++ {
+		if _, err := fsys.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		} else if err != nil {
+			return "", err
+		}
+		name = file + ".damaged." + strconv.Itoa(n)
+	}
 }
