@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -22,13 +21,20 @@ type pending struct {
 	turn    chan bool // true: it is to write; false: it was written, or failed
 }
 
-var pendingPool = sync.Pool{New: func() any { return &pending{turn: make(chan bool, 1)} }}
+// pending returns one of the pool. It is that of the journal, not of the process:
+// a test with a clock of its own has its own channels.
+func (j *Journal) pending() *pending {
+	if p, ok := j.pool.Get().(*pending); ok {
+		return p
+	}
+	return &pending{turn: make(chan bool, 1)}
+}
 
 // release gives a pending back that nobody else knows any more.
-func (p *pending) release() (first uint64, err error) {
+func (j *Journal) release(p *pending) (first uint64, err error) {
 	first, err = p.first, p.err
 	*p = pending{turn: p.turn}
-	pendingPool.Put(p)
+	j.pool.Put(p)
 	return first, err
 }
 
@@ -53,12 +59,12 @@ func (j *Journal) Append(ctx context.Context, commit func(first uint64), records
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	p := pendingPool.Get().(*pending)
+	p := j.pending()
 	p.records, p.size, p.commit = records, size, commit
 	j.mu.Lock()
 	if err := j.usable(); err != nil {
 		j.mu.Unlock()
-		p.release()
+		j.release(p)
 		return 0, err
 	}
 	j.waiting = append(j.waiting, p)
@@ -67,7 +73,7 @@ func (j *Journal) Append(ctx context.Context, commit func(first uint64), records
 	j.mu.Unlock()
 	if !lead {
 		if lead, err = j.wait(ctx, p); err != nil {
-			p.release()
+			j.release(p)
 			return 0, err
 		}
 	}
@@ -75,7 +81,7 @@ func (j *Journal) Append(ctx context.Context, commit func(first uint64), records
 		j.write(j.take())
 		j.pass()
 	}
-	return p.release()
+	return j.release(p)
 }
 
 // sizeOf bounds the bytes that records add to a frame.

@@ -3,6 +3,7 @@ package journal_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/vfs"
+	"github.com/poolkeeper/poolkeeper/internal/vfs/faultfs"
 	"github.com/poolkeeper/poolkeeper/journal"
 )
 
@@ -274,5 +277,67 @@ func TestRepairOfWhatIsWhole(t *testing.T) {
 	}
 	if _, err := journal.Repair(filepath.Join(dir, "none")); !errors.Is(err, poolkeeper.ErrNotFound) {
 		t.Errorf("there is no such directory: %v", err)
+	}
+}
+
+// damagedCopy is a directory in memory with the segments of a journal that is
+// damaged in its second segment.
+func damagedCopy(t *testing.T, from string) *faultfs.Memory {
+	t.Helper()
+	m := faultfs.NewMemory()
+	for name, data := range contents(t, from) {
+		if err := vfs.WriteFile(m, name, name+".tmp", []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+// A repair that dies, fails, or is cut off by a power cut at any call is
+// completed by the next one: what can be kept is kept, all else is aside, and no
+// sequence is given twice.
+func TestRepairCutOff(t *testing.T) {
+	for name, damage := range map[string]func(file string){
+		"a record": func(file string) { flip(t, file, 120) },
+		"a header": func(file string) { flip(t, file, 10) },
+		"a gap":    func(file string) { os.Remove(file) },
+	} {
+		dir := t.TempDir()
+		records := filled(t, dir)
+		files := segmentFiles(t, dir)
+		damage(files[1])
+		plan := &faultfs.Plan{}
+		if _, err := journal.RepairFS(faultfs.New(damagedCopy(t, dir), plan)); err != nil {
+			t.Fatal(err)
+		}
+		n := plan.Count()
+		for at := 1; at <= n; at++ {
+			for _, fault := range []faultfs.Fault{faultfs.Fail, faultfs.Full, faultfs.Kill, faultfs.Tear} {
+				for _, keep := range []bool{false, true} {
+					m := damagedCopy(t, dir)
+					journal.RepairFS(faultfs.New(m, &faultfs.Plan{At: at, Fault: fault, Die: func() {}}))
+					m.KeepName = func(string) bool { return keep }
+					m.CutPower(nil)
+					if _, err := journal.RepairFS(m); err != nil {
+						t.Fatalf("%s, call %d, %v: %v", name, at, fault, err)
+					}
+					j := open(t, "DIR", &journal.Options{FS: m})
+					got := read(t, j, 0)
+					if len(got) < 3 || !slices.Equal(got, records[:len(got)]) {
+						t.Errorf("%s, call %d, %v: kept %q", name, at, fault, got)
+					}
+					if first := add(t, j, "goes on"); first <= uint64(len(records)) {
+						t.Errorf("%s, call %d, %v: the next record is %d; %d were given", name, at, fault, first, len(records))
+					}
+					j.Close()
+					entries, _ := m.ReadDir(".")
+					for _, f := range files[2:] { // nothing is deleted
+						if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == filepath.Base(f)+".damaged" }) {
+							t.Errorf("%s, call %d, %v: %s is gone", name, at, fault, f)
+						}
+					}
+				}
+			}
+		}
 	}
 }

@@ -41,12 +41,14 @@ type Journal struct {
 	torn int64
 
 	closing sync.Once
+	pool    sync.Pool  // of *pending
 	trim    sync.Mutex // held while files are removed
 
 	mu       sync.Mutex
-	idle     *sync.Cond // writing has become false
+	idle     *sync.Cond // writing has become false, or ended true
 	writing  bool       // somebody is writing
 	closed   bool
+	ended    bool
 	broken   error // why nothing more can be written
 	waiting  []*pending
 	segments []segment // never empty once something was written
@@ -85,7 +87,7 @@ func Open(dir string, opts *Options) (*Journal, error) {
 		}
 	}
 	if err := j.open(); err != nil {
-		j.release()
+		j.end()
 		return nil, err
 	}
 	return j, nil
@@ -166,21 +168,29 @@ func (j *Journal) failure(action string, err error) error {
 // Close ends the journal after the appends under way. Later calls fail with
 // [poolkeeper.ErrClosed], and so do reads under way; closing twice is no error.
 func (j *Journal) Close() error {
-	j.closing.Do(func() {
-		j.mu.Lock()
-		j.closed = true
-		for j.writing {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		for !j.ended {
 			j.idle.Wait()
 		}
-		j.mu.Unlock()
-		j.trim.Lock()
-		defer j.trim.Unlock()
-		j.release()
-	})
+		return nil
+	}
+	j.closed = true
+	for j.writing {
+		j.idle.Wait()
+	}
+	j.mu.Unlock()
+	j.trim.Lock()
+	j.end()
+	j.trim.Unlock()
+	j.mu.Lock()
+	j.ended = true
+	j.idle.Broadcast()
 	return nil
 }
 
-func (j *Journal) release() {
+func (j *Journal) end() {
 	if j.file != nil {
 		j.file.Close()
 	}

@@ -40,7 +40,7 @@ func Repair(dir string) (*Repaired, error) {
 
 func (j *Journal) repair(fsys vfs.FS) (*Repaired, error) {
 	j.fs = fsys
-	defer j.release()
+	defer j.end()
 	if err := j.hold(); err != nil {
 		return nil, err
 	}
