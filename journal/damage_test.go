@@ -286,7 +286,7 @@ func damagedCopy(t *testing.T, from string) *faultfs.Memory {
 	t.Helper()
 	m := faultfs.NewMemory()
 	for name, data := range contents(t, from) {
-		if err := vfs.WriteFile(m, name, name+".tmp", []byte(data), 0o600); err != nil {
+		if err := vfs.WriteFile(m, name, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
