@@ -161,6 +161,29 @@ func flip(t *testing.T, file string, at int) {
 	}
 }
 
+// A scan reads what can be read, without holding the journal.
+func TestScan(t *testing.T) {
+	dir := t.TempDir()
+	records := filled(t, dir)
+	flip(t, segmentFiles(t, dir)[1], 120)
+	var got []string
+	infos, err := journal.Scan(dir, func(seq uint64, data []byte) error {
+		got = append(got, fmt.Sprint(seq, " ", string(data)))
+		return nil
+	})
+	kept := 0
+	for _, i := range infos {
+		kept += int(i.Records)
+	}
+	if err != nil || len(got) != kept || kept >= len(records) || got[len(got)-1] != records[len(records)-1] {
+		t.Errorf("%d records of %d, said %d: %v", len(got), len(records), kept, err)
+	}
+	stop := errors.New("enough")
+	if _, err := journal.Scan(dir, func(uint64, []byte) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("the error of the caller became %v", err)
+	}
+}
+
 // The end of a write that was cut short is cut off, at each length: where the
 // file ends there, and where it goes on with the zeros that were there before.
 func TestTornTail(t *testing.T) {

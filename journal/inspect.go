@@ -32,14 +32,27 @@ type SegmentInfo struct {
 
 // Inspect describes the segments of a journal's directory, in their order,
 // without changing anything. It may be in use meanwhile.
-func Inspect(dir string) ([]SegmentInfo, error) {
+func Inspect(dir string) ([]SegmentInfo, error) { return Scan(dir, nil) }
+
+// Scan is Inspect, and calls fn for each record that can be read, those behind a
+// damage as well. It returns the error of fn.
+func Scan(dir string, fn func(seq uint64, data []byte) error) ([]SegmentInfo, error) {
 	j := &Journal{dir: dir}
 	fsys, err := vfs.Open(dir)
 	if err != nil {
 		return nil, j.absent("read", err)
 	}
 	defer fsys.Close()
-	infos, err := inspect(fsys)
+	var fnErr error
+	infos, err := inspect(fsys, func(seq uint64, data []byte) error {
+		if fn != nil {
+			fnErr = fn(seq, data)
+		}
+		return fnErr
+	})
+	if fnErr != nil {
+		return nil, fnErr
+	}
 	return infos, j.failure("read", err)
 }
 
@@ -52,7 +65,7 @@ func (j *Journal) absent(action string, err error) error {
 		WithHint("name the state directory of the process that wrote it")
 }
 
-func inspect(fsys vfs.FS) ([]SegmentInfo, error) {
+func inspect(fsys vfs.FS, fn func(seq uint64, data []byte) error) ([]SegmentInfo, error) {
 	names, err := segmentNames(fsys)
 	if err != nil {
 		return nil, err
@@ -69,7 +82,10 @@ func inspect(fsys vfs.FS) ([]SegmentInfo, error) {
 			return nil, err
 		}
 		first, _ := segmentFirst(name)
-		s, _ := scanSegment(b, first, nil)
+		s, err := scanSegment(b, first, fn)
+		if err != nil {
+			return nil, err
+		}
 		info := SegmentInfo{
 			File: name, First: first, Last: s.end - 1, Records: s.end - first, Bytes: int64(len(b)), Used: s.size,
 			Fault: s.fault, FaultAt: s.size, Torn: s.torn, header: s.fault != "" && s.size == 0, next: s.next,

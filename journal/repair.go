@@ -49,7 +49,7 @@ func (j *Journal) repair(fsys vfs.FS) (*Repaired, error) {
 }
 
 func repair(fsys vfs.FS) (*Repaired, error) {
-	infos, err := inspect(fsys)
+	infos, err := inspect(fsys, nil)
 	if err != nil {
 		return nil, err
 	}

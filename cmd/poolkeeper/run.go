@@ -96,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.initCommand(), a.importCommand(), a.exportCommand(), a.verifyCommand(), a.statusCommand(),
 		a.providerCommand(), a.tokenCommand(), a.configCommand(), a.docCommand(), a.passwordCommand(),
-		a.usageCommand(), a.errorCommand(), a.successCommand(), a.benchCommand(), a.versionCommand(),
+		a.usageCommand(), a.errorCommand(), a.successCommand(), a.journalCommand(), a.benchCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
@@ -119,7 +119,7 @@ func (a *app) settings() (*settings.Settings, error) {
 		return a.set, nil
 	}
 	flags := map[string]string{}
-	for _, name := range []string{"config-dir", "redis-url", "key-prefix", "backend", "log-level", "addr"} {
+	for _, name := range []string{"config-dir", "redis-url", "key-prefix", "backend", "log-level", "addr", "state-dir"} {
 		if f := a.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			if f.Value.String() == "" {
 				return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name)

@@ -65,7 +65,7 @@ var table = map[string]rule{
 	"server":    {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
 	"client":    {own: []string{".", "internal/rawjson"}, later: true},
 	"cmd/poolkeeper": {
-		own:    []string{".", "open", "configdir", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
+		own:    []string{".", "open", "configdir", "journal", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
 		others: []string{cobra},
 	},
 

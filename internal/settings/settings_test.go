@@ -85,7 +85,7 @@ func TestDefaults(t *testing.T) {
 func TestEverySource(t *testing.T) {
 	values := map[string][4]string{ // flag, environment, file of the environment, config.json
 		"backend":              {"redis"},
-		"stateDir":             {"", "/s1", "", "/s2"},
+		"stateDir":             {"/s0", "/s1", "", "/s2"},
 		"addr":                 {"127.0.0.1:1", "127.0.0.1:2", "", "127.0.0.1:3"},
 		"apiKey":               {"", "environment-key-16", "a-key-from-a-file-16", "config-json-key-16"},
 		"logLevel":             {"debug", "warn", "", "error"},

@@ -64,7 +64,7 @@ var table = []row{
 		d.ConfigDir = v
 		return nil
 	}},
-	{name: "stateDir", env: "POOLKEEPER_STATE_DIR", section: "poolkeeper", key: "stateDir", set: func(d *draft, v string) error {
+	{name: "stateDir", flag: "state-dir", env: "POOLKEEPER_STATE_DIR", section: "poolkeeper", key: "stateDir", set: func(d *draft, v string) error {
 		d.StateDir = v
 		return nil
 	}},
