@@ -302,3 +302,40 @@ func TestKilledAtEachCall(t *testing.T) {
 		}
 	}
 }
+
+// The power is cut at each call of a trim, and of the names that were removed
+// any part is gone: no gap is left.
+func TestPowerCutWhileTrimming(t *testing.T) {
+	for at := 1; at <= 12; at++ {
+		for kept := range 1 << 6 {
+			m, plan := faultfs.NewMemory(), &faultfs.Plan{Fault: faultfs.Kill, Die: func() {}}
+			j, err := journal.Open("DIR", &journal.Options{FS: faultfs.New(m, plan), SegmentBytes: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 8 {
+				add(t, j, strconv.Itoa(i+1))
+			}
+			plan.At = plan.Count() + at
+			j.Trim(6)
+			j.Close()
+			m.KeepName = func(name string) bool {
+				var n int
+				fmt.Sscanf(name, "%x", &n)
+				return kept>>(n-1)&1 == 1
+			}
+			m.CutPower(nil)
+			j, err = journal.Open("DIR", &journal.Options{FS: m, SegmentBytes: 10})
+			if err != nil {
+				t.Fatalf("call %d, names %06b: %v", at, kept, err)
+			}
+			if first := add(t, j, "next"); first != 9 {
+				t.Errorf("call %d, names %06b: the next record is %d", at, kept, first)
+			}
+			if got := read(t, j, 7); !slices.Equal(got, []string{"7 7", "8 8", "9 next"}) {
+				t.Errorf("call %d, names %06b: got %q", at, kept, got)
+			}
+			j.Close()
+		}
+	}
+}

@@ -52,7 +52,10 @@ func mend(b []byte) []byte {
 func FuzzSegment(f *testing.F) {
 	whole := segmentOf(header{7, 7}, []string{"a", ""}, []string{"bcd"})
 	long := segmentOf(header{3, 9}, []string{string(make([]byte, 300))}, []string{"x"})
+	padded := append(beginFrame(appendHeader(nil, header{1, 1})), 0x81, 0, 'x') // a length in more bytes than it takes
+	padded[headerSize+16] = 1
 	for _, b := range [][]byte{
+		padded,
 		whole, whole[:len(whole)-1], append(bytes.Clone(whole), make([]byte, 40)...), long, {}, segmentOf(header{1, 1}),
 		append(bytes.Clone(whole), []byte(frameMagic+frameMagic)...), append(bytes.Clone(whole), long...),
 	} {

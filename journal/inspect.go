@@ -15,7 +15,8 @@ type SegmentInfo struct {
 	// that can be read. What is behind may be room for the next ones.
 	Bytes int64 `json:"bytes"`
 	Used  int64 `json:"used"`
-	// Lost is how many records before its first an earlier repair has given up.
+	// Lost is how many sequences before its first an earlier repair has given up:
+	// those of records that are lost, and where it could not tell, some more.
 	Lost uint64 `json:"lost,omitempty"`
 	// Fault says what is wrong at FaultAt; empty where nothing is.
 	Fault   string `json:"fault,omitempty"`
@@ -104,6 +105,9 @@ func inspect(fsys vfs.FS, fn func(seq uint64, data []byte) error) ([]SegmentInfo
 	}
 	for i := range infos[:max(0, len(infos)-1)] {
 		infos[i].Torn = false
+		if !infos[i+1].header {
+			infos[i].next = infos[i].Last + 1 // what was damaged there ends before the next segment
+		}
 	}
 	return infos, nil
 }

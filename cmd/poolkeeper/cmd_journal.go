@@ -71,7 +71,7 @@ type journalListing struct {
 	First   uint64 `json:"first"`   // sequence of the first one; 0 where there is none
 	Last    uint64 `json:"last"`
 	Bytes   int64  `json:"bytes"`
-	Lost    uint64 `json:"lost"`    // records that repairs have given up
+	Lost    uint64 `json:"lost"`    // sequences that repairs have given up
 	Damaged bool   `json:"damaged"` // a service does not start
 	// Segments are the files, in their order.
 	Segments []journal.SegmentInfo `json:"segments"`

@@ -50,8 +50,11 @@ func usageRows() []refusal {
 		cli("invalid", "--duration", "bench", "--duration", "0s"),
 		cli("invalid", "--providers", "bench", "--providers", "0"),
 		cli("invalid", "--callers", "bench", "--callers", "1,x"),
+		cli("invalid", "--state-dir", "journal", "list", "--state-dir="),
+		cli("not-found", "no-such-state", "journal", "list", "--state-dir", "no-such-state"),
+		cli("not-found", "no-such-state", "journal", "repair", "--state-dir", "no-such-state"),
 	}
-	for _, group := range []string{"provider", "token", "config", "doc", "password"} {
+	for _, group := range []string{"provider", "token", "config", "doc", "password", "journal"} {
 		rows = append(rows, cli("invalid", group+": a command is missing", group))
 	}
 	for command, names := range map[string]string{
@@ -61,7 +64,7 @@ func usageRows() []refusal {
 		rows = append(rows, cli("invalid", names+" is missing", strings.Fields(command)...))
 	}
 	for _, command := range []string{
-		"status", "init", "import", "export", "serve", "version", "password set", "provider get x y", "config get x", "doc get x y", "usage x y", "provider rename x y z",
+		"status", "init", "journal list", "journal repair", "import", "export", "serve", "version", "password set", "provider get x y", "config get x", "doc get x y", "usage x y", "provider rename x y z",
 	} {
 		rows = append(rows, cli("invalid", "too many arguments", append(strings.Fields(command), planted)...))
 	}

@@ -54,6 +54,10 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"sets":  sets,
+
+			"journal": makeJournal,
+			"flip":    flipByte,
+			"hold":    holdJournal,
 		},
 	})
 }
