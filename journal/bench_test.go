@@ -1,7 +1,9 @@
 package journal_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/poolkeeper/poolkeeper/internal/vfs"
 	"github.com/poolkeeper/poolkeeper/journal"
 )
 
@@ -46,6 +49,54 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 	b.Run("fsync each again", benchmarkFsync)
+}
+
+// BenchmarkSync writes and syncs frames of so many bytes by plain calls: at the
+// end of the file, and over zeros that were written before.
+func BenchmarkSync(b *testing.B) {
+	for _, size := range []int{recordBytes, 100 * recordBytes, 1000 * recordBytes} {
+		for _, zeros := range []bool{false, true} {
+			name := fmt.Sprintf("%d bytes at the end", size)
+			if zeros {
+				name = fmt.Sprintf("%d bytes over zeros", size)
+			}
+			b.Run(name, func(b *testing.B) {
+				const bound = 64 << 20
+				fsys, err := vfs.Open(b.TempDir())
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer fsys.Close()
+				f, err := fsys.OpenFile("log", os.O_RDWR|os.O_CREATE, 0o600)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer f.Close()
+				frame, at := bytes.Repeat([]byte("x"), size), int64(bound)
+				for b.Loop() {
+					if at+int64(size) > bound { // at the beginning, and again where it is full
+						b.StopTimer()
+						at = 0
+						err := f.Truncate(0)
+						for z := 0; zeros && err == nil && z < bound; z += 1 << 20 {
+							_, err = f.WriteAt(make([]byte, 1<<20), int64(z))
+						}
+						if err = errors.Join(err, f.Sync()); err != nil {
+							b.Fatal(err)
+						}
+						b.StartTimer()
+					}
+					if _, err := f.WriteAt(frame, at); err != nil {
+						b.Fatal(err)
+					}
+					if err := f.SyncData(); err != nil {
+						b.Fatal(err)
+					}
+					at += int64(size)
+				}
+			})
+		}
+	}
 }
 
 func benchmarkFsync(b *testing.B) {

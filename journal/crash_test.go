@@ -80,6 +80,7 @@ func (l *ledger) ack(seq uint64, record string) { l.acked[seq] = record }
 // and nothing that was not tried. extra says how many records may be there that
 // were not acknowledged.
 func (l *ledger) check(fsys vfs.FS, extra int) error {
+	fsys = unclosed{fsys}
 	j, err := journal.Open("DIR", &journal.Options{FS: fsys, SegmentBytes: small})
 	if err != nil {
 		return fmt.Errorf("it does not open: %w", err)
@@ -113,8 +114,22 @@ func (l *ledger) check(fsys vfs.FS, extra int) error {
 	if _, reused := l.acked[first]; reused {
 		return fmt.Errorf("the sequence %d is given again", first)
 	}
+	j.Close()
+	again, err := journal.Open("DIR", &journal.Options{FS: fsys, SegmentBytes: small})
+	if err != nil {
+		return fmt.Errorf("it does not open again: %w", err)
+	}
+	defer again.Close()
+	if again.Torn() != 0 || again.Last() != first {
+		return fmt.Errorf("opened again, it ends with %d, not %d, and %d bytes were torn", again.Last(), first, again.Torn())
+	}
 	return nil
 }
+
+// unclosed stays open when a journal closes it.
+type unclosed struct{ vfs.FS }
+
+func (unclosed) Close() error { return nil }
 
 // calls counts the calls of a scenario that change something.
 func calls(t *testing.T, segmentBytes int64) int {
@@ -300,6 +315,7 @@ func TestKilledAtEachCall(t *testing.T) {
 		if err := l.check(fsys, 3); err != nil {
 			t.Errorf("killed at call %d: %v", at, err)
 		}
+		fsys.Close()
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // filled makes a journal of four segments and returns its records.
 func filled(t *testing.T, dir string) []string {
 	t.Helper()
-	j := open(t, dir, &journal.Options{SegmentBytes: 200})
+	j := open(t, dir, &journal.Options{SegmentBytes: 300})
 	for i := range 16 {
 		add(t, j, fmt.Sprintf("record %d %050d", i+1, i))
 	}
@@ -32,7 +32,7 @@ func filled(t *testing.T, dir string) []string {
 func segmentFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
-	if err != nil || len(files) < 4 {
+	if err != nil || len(files) != 4 {
 		t.Fatalf("%d segments, %v", len(files), err)
 	}
 	slices.Sort(files)
@@ -60,19 +60,19 @@ func TestDamage(t *testing.T) {
 	damages := map[string]func(t *testing.T, files []string) (file string, kept int){
 		"a bit in a record": func(t *testing.T, files []string) (string, int) {
 			flip(t, files[1], 120)
-			return files[1], 4
+			return files[1], 5
 		},
 		"a bit in the first frame of the last segment": func(t *testing.T, files []string) (string, int) {
 			flip(t, files[3], 60)
-			return files[3], 9
+			return files[3], 12
 		},
 		"a bit in a header": func(t *testing.T, files []string) (string, int) {
 			flip(t, files[2], 3)
-			return files[2], 6
+			return files[2], 8
 		},
 		"a bit in the header of the last segment": func(t *testing.T, files []string) (string, int) {
 			flip(t, files[3], 10)
-			return files[3], 9
+			return files[3], 12
 		},
 		"a bit in the header of the first segment": func(t *testing.T, files []string) (string, int) {
 			flip(t, files[0], 10)
@@ -82,7 +82,7 @@ func TestDamage(t *testing.T) {
 			if err := os.Remove(files[1]); err != nil {
 				t.Fatal(err)
 			}
-			return files[2], 3
+			return files[2], 4
 		},
 		"a segment is cut short": func(t *testing.T, files []string) (string, int) {
 			if err := os.Truncate(files[0], 100); err != nil {
@@ -94,7 +94,7 @@ func TestDamage(t *testing.T) {
 			if err := os.Rename(files[2], files[1]); err != nil {
 				t.Fatal(err)
 			}
-			return files[1], 3
+			return files[1], 4
 		},
 	}
 	for name, damage := range damages {
@@ -123,8 +123,8 @@ func TestDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := open(t, dir, nil)
-			if got := read(t, j, 0); !slices.Equal(got, records[:len(got)]) || len(got) < kept || uint64(len(got)) != repaired.Kept {
-				t.Errorf("%d records are left, %d said, want at least %d", len(got), repaired.Kept, kept)
+			if got := read(t, j, 0); !slices.Equal(got, records[:len(got)]) || len(got) != kept || uint64(len(got)) != repaired.Kept {
+				t.Errorf("%d records are left, %d said, want %d", len(got), repaired.Kept, kept)
 			}
 			if len(repaired.Lost) == 0 || len(repaired.Aside) == 0 {
 				t.Errorf("it says nothing of what is lost: %+v", repaired)
@@ -188,7 +188,11 @@ func TestScan(t *testing.T) {
 // file ends there, and where it goes on with the zeros that were there before.
 func TestTornTail(t *testing.T) {
 	whole := t.TempDir()
-	records := filled(t, whole)
+	filled(t, whole)
+	j := open(t, whole, &journal.Options{SegmentBytes: 600})
+	add(t, j, fmt.Sprintf("the last of all %060d", 0))
+	records := read(t, j, 0)
+	j.Close()
 	infos, err := journal.Inspect(whole)
 	if err != nil {
 		t.Fatal(err)
@@ -320,15 +324,17 @@ func damagedCopy(t *testing.T, from string) *faultfs.Memory {
 // completed by the next one: what can be kept is kept, all else is aside, and no
 // sequence is given twice.
 func TestRepairCutOff(t *testing.T) {
-	for name, damage := range map[string]func(file string){
-		"a record": func(file string) { flip(t, file, 120) },
-		"a header": func(file string) { flip(t, file, 10) },
-		"a gap":    func(file string) { os.Remove(file) },
+	for name, damage := range map[string]func(files []string){
+		"a record": func(files []string) { flip(t, files[1], 120) },
+		"a header": func(files []string) { flip(t, files[1], 10) },
+		"a gap":    func(files []string) { os.Remove(files[1]) },
+		"the last": func(files []string) { flip(t, files[len(files)-1], 60) },
 	} {
 		dir := t.TempDir()
 		records := filled(t, dir)
 		files := segmentFiles(t, dir)
-		damage(files[1])
+		damage(files)
+		before := contents(t, dir)
 		plan := &faultfs.Plan{}
 		if _, err := journal.RepairFS(faultfs.New(damagedCopy(t, dir), plan)); err != nil {
 			t.Fatal(err)
@@ -346,16 +352,20 @@ func TestRepairCutOff(t *testing.T) {
 					}
 					j := open(t, "DIR", &journal.Options{FS: m})
 					got := read(t, j, 0)
-					if len(got) < 3 || !slices.Equal(got, records[:len(got)]) {
+					if len(got) < 4 || !slices.Equal(got, records[:len(got)]) {
 						t.Errorf("%s, call %d, %v: kept %q", name, at, fault, got)
 					}
 					if first := add(t, j, "goes on"); first <= uint64(len(records)) {
 						t.Errorf("%s, call %d, %v: the next record is %d; %d were given", name, at, fault, first, len(records))
 					}
 					j.Close()
+					// Nothing is deleted: each file is there as it was, or aside.
 					entries, _ := m.ReadDir(".")
-					for _, f := range files[2:] { // nothing is deleted
-						if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == filepath.Base(f)+".damaged" }) {
+					for f, data := range before {
+						if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+							b, err := vfs.ReadFile(m, e.Name(), 1<<20)
+							return strings.HasPrefix(e.Name(), f) && err == nil && string(b) == data
+						}) {
 							t.Errorf("%s, call %d, %v: %s is gone", name, at, fault, f)
 						}
 					}

@@ -53,7 +53,7 @@ func FuzzSegment(f *testing.F) {
 	whole := segmentOf(header{7, 7}, []string{"a", ""}, []string{"bcd"})
 	long := segmentOf(header{3, 9}, []string{string(make([]byte, 300))}, []string{"x"})
 	padded := append(beginFrame(appendHeader(nil, header{1, 1})), 0x81, 0, 'x') // a length in more bytes than it takes
-	padded[headerSize+16] = 1
+	padded[headerSize+4], padded[headerSize+16] = 2, 1
 	for _, b := range [][]byte{
 		padded,
 		whole, whole[:len(whole)-1], append(bytes.Clone(whole), make([]byte, 40)...), long, {}, segmentOf(header{1, 1}),

@@ -23,7 +23,8 @@ const (
 
 // Options of a Journal. A nil *Options means all defaults.
 type Options struct {
-	// FS is the directory, for tests that make it fail.
+	// FS is the directory, for tests that make it fail. It is closed with the
+	// journal.
 	FS vfs.FS
 	// MaxBytes bounds all segments together, but for the header of an empty one.
 	MaxBytes int64
