@@ -62,10 +62,10 @@ func (j *Journal) Append(ctx context.Context, commit func(first uint64), records
 	p := j.pending()
 	p.records, p.size, p.commit = records, size, commit
 	j.mu.Lock()
-	if err := j.usable(); err != nil {
+	if j.closed {
 		j.mu.Unlock()
 		j.release(p)
-		return 0, err
+		return 0, &poolkeeper.Error{Err: poolkeeper.ErrClosed}
 	}
 	j.waiting = append(j.waiting, p)
 	lead := !j.writing
@@ -99,13 +99,6 @@ func sizeOf(records [][]byte) (size int, err error) {
 		}
 	}
 	return size, nil
-}
-
-func (j *Journal) usable() error {
-	if j.closed {
-		return &poolkeeper.Error{Err: poolkeeper.ErrClosed}
-	}
-	return j.broken
 }
 
 // wait returns when it is this append's turn to write, or it was written.
