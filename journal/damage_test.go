@@ -307,12 +307,11 @@ func TestRepairOfWhatIsWhole(t *testing.T) {
 	}
 }
 
-// damagedCopy is a directory in memory with the segments of a journal that is
-// damaged in its second segment.
-func damagedCopy(t *testing.T, from string) *faultfs.Memory {
+// copied is a directory in memory with these files.
+func copied(t *testing.T, files map[string]string) *faultfs.Memory {
 	t.Helper()
 	m := faultfs.NewMemory()
-	for name, data := range contents(t, from) {
+	for name, data := range files {
 		if err := vfs.WriteFile(m, name, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -336,21 +335,25 @@ func TestRepairCutOff(t *testing.T) {
 		damage(files)
 		before := contents(t, dir)
 		plan := &faultfs.Plan{}
-		if _, err := journal.RepairFS(faultfs.New(damagedCopy(t, dir), plan)); err != nil {
+		if _, err := journal.RepairFS(faultfs.New(copied(t, before), plan)); err != nil {
 			t.Fatal(err)
 		}
 		n := plan.Count()
 		for at := 1; at <= n; at++ {
 			for _, fault := range []faultfs.Fault{faultfs.Fail, faultfs.Full, faultfs.Kill, faultfs.Tear} {
-				for _, keep := range []bool{false, true} {
-					m := damagedCopy(t, dir)
+				for second := 0; second <= n; second++ { // 0: the second one is not cut off
+					m := copied(t, before)
 					journal.RepairFS(faultfs.New(m, &faultfs.Plan{At: at, Fault: fault, Die: func() {}}))
-					m.KeepName = func(string) bool { return keep }
+					m.KeepName = func(string) bool { return second%2 == 0 }
 					m.CutPower(nil)
+					if second > 0 {
+						journal.RepairFS(faultfs.New(m, &faultfs.Plan{At: second, Fault: fault, Die: func() {}}))
+						m.CutPower(nil)
+					}
 					if _, err := journal.RepairFS(m); err != nil {
 						t.Fatalf("%s, call %d, %v: %v", name, at, fault, err)
 					}
-					j := open(t, "DIR", &journal.Options{FS: m})
+					j := open(t, "DIR", &journal.Options{FS: m, SegmentBytes: small})
 					got := read(t, j, 0)
 					if len(got) < 4 || !slices.Equal(got, records[:len(got)]) {
 						t.Errorf("%s, call %d, %v: kept %q", name, at, fault, got)

@@ -105,6 +105,24 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
+// What was made to look like a million frames ends the search soon, and is taken
+// for damage: nothing is cut off that might be whole.
+func TestManyFrames(t *testing.T) {
+	whole := segmentOf(header{1, 1}, []string{"a"})
+	b := bytes.Clone(whole)
+	for range 1 << 20 {
+		frame := beginFrame(nil)
+		endFrame(frame, 3, 1)
+		binary.LittleEndian.PutUint32(frame[4:], 1<<24)
+		b = append(b, frame...)
+	}
+	b[len(whole)]++
+	s, _ := scanSegment(b, 1, nil)
+	if s.end != 2 || s.fault == "" || s.torn {
+		t.Errorf("%+v", s)
+	}
+}
+
 // A name of a segment is its first sequence, written in one way.
 func FuzzSegmentName(f *testing.F) {
 	for _, name := range []string{segmentName(1), segmentName(1<<64 - 1), segmentName(0), "00000000000000AB.log", "+000000000000001.log", "lock", "0000000000000001.log.damaged"} {

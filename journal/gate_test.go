@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -129,9 +130,9 @@ func TestCloseDuringAppends(t *testing.T) {
 			appends.Go(func() { add(t, j, "before") })
 			synctest.Wait()
 		}
-		closed := 0
+		var closed atomic.Int32
 		for range 2 {
-			closes.Go(func() { j.Close(); closed++ })
+			closes.Go(func() { j.Close(); closed.Add(1) })
 			synctest.Wait()
 		}
 		for name, err := range map[string]error{
@@ -143,7 +144,7 @@ func TestCloseDuringAppends(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if closed != 0 {
+		if closed.Load() != 0 {
 			t.Error("it has not waited")
 		}
 		close(g.let)

@@ -41,9 +41,8 @@ type Journal struct {
 	opts Options
 	torn int64
 
-	closing sync.Once
-	pool    sync.Pool  // of *pending
-	trim    sync.Mutex // held while files are removed
+	pool sync.Pool  // of *pending
+	trim sync.Mutex // held while files are removed
 
 	mu       sync.Mutex
 	idle     *sync.Cond // writing has become false, or ended true

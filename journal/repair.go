@@ -74,7 +74,8 @@ func repair(fsys vfs.FS) (*Repaired, error) {
 		}
 	}
 	// The new last segment comes first, and the damage stays where it is until all
-	// else is done: a repair that is cut off finds both again.
+	// else is done: a repair that is cut off finds both again. The name alone of
+	// the new one says which sequences were given.
 	f, err := create(fsys, header{due, r.Next})
 	if err != nil {
 		return nil, err

@@ -208,7 +208,8 @@ func gapFault(due, end uint64) string {
 	return fmt.Sprintf("it goes on with record %d, where %d is due", due, end)
 }
 
-// create makes an empty segment, durably.
+// create makes an empty segment, durably. Where it fails there may be one, or a
+// part of it.
 func create(fsys vfs.FS, h header) (vfs.File, error) {
 	name := segmentName(h.first)
 	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -223,7 +224,6 @@ func create(fsys vfs.FS, h header) (vfs.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		fsys.Remove(name) // it is empty, whether it stays or not
 		return nil, err
 	}
 	return f, nil

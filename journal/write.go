@@ -20,6 +20,7 @@ const (
 func (j *Journal) begin(first uint64) error {
 	f, err := create(j.fs, header{first, first})
 	if err != nil {
+		j.fs.Remove(segmentName(first)) // it is empty, whether it stays or not
 		return err
 	}
 	if j.file != nil {

@@ -105,7 +105,9 @@ func (p *Plan) die() {
 		p.Die()
 		return
 	}
-	syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		self.Kill()
+	}
 	select {}
 }
 
