@@ -128,7 +128,7 @@ func (j *Journal) resume() (err error) {
 
 // hold takes the journal for this process.
 func (j *Journal) hold() (err error) {
-	if j.lock, err = j.fs.OpenFile(lockName, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+	if j.lock, err = vfs.Create(j.fs, lockName, 0); err != nil {
 		return j.failure("lock", err)
 	}
 	if err := j.lock.Lock(); errors.Is(err, vfs.ErrLocked) {

@@ -212,7 +212,7 @@ func gapFault(due, end uint64) string {
 // part of it.
 func create(fsys vfs.FS, h header) (vfs.File, error) {
 	name := segmentName(h.first)
-	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := vfs.Create(fsys, name, os.O_TRUNC)
 	if err != nil {
 		return nil, err
 	}

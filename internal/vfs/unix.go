@@ -37,16 +37,26 @@ func keepOwner(fsys FS, f File, name string, perm fs.FileMode) error {
 	case err != nil || !old.Mode().IsRegular():
 		return f.Chmod(perm) // the umask may have taken some
 	}
-	if st, ok := old.Sys().(*syscall.Stat_t); ok {
-		now, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		if mine, ok := now.Sys().(*syscall.Stat_t); ok && (mine.Uid != st.Uid || mine.Gid != st.Gid) {
-			if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
-				return err
-			}
-		}
+	if err := ownAs(f, old); err != nil {
+		return err
 	}
 	return f.Chmod(old.Mode().Perm())
+}
+
+// ownAs gives a file the owner and the group of another, where we may.
+func ownAs(f File, other fs.FileInfo) error {
+	st, ok := other.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if mine, ok := now.Sys().(*syscall.Stat_t); ok && (mine.Uid != st.Uid || mine.Gid != st.Gid) {
+		if err := f.Chown(int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }

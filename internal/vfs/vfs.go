@@ -139,6 +139,25 @@ func (s system) SyncDir(name string) error {
 
 type file struct{ *os.File }
 
+// Create is OpenFile for a file that may have to be made: for reading and
+// writing, with these flags as well, 0600. It gets the owner of the directory,
+// where we may give files away: what an operator makes is for the service.
+func Create(fsys FS, name string, flag int) (File, error) {
+	f, err := fsys.OpenFile(name, os.O_RDWR|os.O_CREATE|flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := fsys.Stat(parent(name))
+	if err == nil {
+		err = ownAs(f, dir)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // ReadFile reads a whole file of at most limit bytes.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	f, err := fsys.OpenFile(name, os.O_RDONLY, 0)

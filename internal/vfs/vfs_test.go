@@ -1,3 +1,5 @@
+//go:build unix
+
 package vfs_test
 
 import (
@@ -5,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper/internal/vfs"
@@ -131,6 +134,33 @@ func TestLock(t *testing.T) {
 			t.Errorf("%s: after the first has closed: %v", name, err)
 		}
 		two.Close()
+	}
+}
+
+// A file that is made belongs to whom the directory belongs to.
+func TestCreate(t *testing.T) {
+	dir := t.TempDir()
+	if os.Getuid() == 0 { // all others make their own files
+		if err := os.Chown(dir, 12345, 12346); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fsys, err := vfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.Close()
+	for range 2 {
+		f, err := vfs.Create(fsys, "f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	want, _ := os.Stat(dir)
+	got, err := os.Stat(filepath.Join(dir, "f"))
+	if err != nil || got.Sys().(*syscall.Stat_t).Uid != want.Sys().(*syscall.Stat_t).Uid || got.Mode().Perm() != 0o600 {
+		t.Errorf("%+v, %v; the directory: %+v", got, err, want)
 	}
 }
 

@@ -132,6 +132,9 @@ func (m *Memory) Stat(name string) (fs.FileInfo, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.names[name]
+	if name == "." {
+		n = &inode{}
+	}
 	if n == nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
