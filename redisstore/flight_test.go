@@ -63,41 +63,106 @@ func TestTwoFlights(t *testing.T) {
 // Of two batches in flight the second comes first, and another writer before
 // it: nothing is written from what was foreseen of them.
 func TestFlightsOvertake(t *testing.T) {
+	for _, behind := range []struct {
+		name string
+		ids  []string
+		a, b string // what they count then
+	}{
+		{"foreseen as well", []string{"b"}, "", "11"},
+		{"a first use", []string{"a"}, "15", "1"}, // takes two requests
+		{"a first use among others", []string{"b", "a"}, "10", "6"},
+	} {
+		t.Run(behind.name, func(t *testing.T) {
+			r := newRig(t)
+			tap := startTap(t, r.srv.Socket())
+			store := r.open(tap.url(), patient)
+			r.must(store, useOp("b", 1))
+			r.must(store, useOp("c", 1))
+			blocker := poolOp(poolkeeper.OpHealth, "a")
+			blocker.Model = new("blocker")
+			before, first, second := tap.hold("blocker"), tap.hold("EVALSHA"), tap.hold("EVALSHA")
+			var wg sync.WaitGroup
+			count := func(ids ...string) {
+				for i := range 10 {
+					wg.Go(func() { r.must(store, useOp(ids[i%len(ids)], 1)) })
+				}
+				time.Sleep(50 * time.Millisecond) // they wait in the lane
+			}
+			wg.Go(func() { r.must(store, blocker) })
+			before.waitHeld(t)
+			count("c")
+			count(behind.ids...)
+			before.letGo()
+			first.waitHeld(t)
+			second.waitHeld(t)
+			count("c") // goes out when one of the two has its answer
+			r.must(r.b, useOp("c", 100))
+			was := r.usageOf("c")
+			second.letGo()
+			for i := 0; r.usageOf("c") == was && i < 100; i++ {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if c := r.usageOf("c"); c != "111" {
+				t.Errorf("while a batch is held up the counter is %s, want 111", c)
+			}
+			first.letGo()
+			wg.Wait()
+			r.must(store, useOp("c", 1))
+			for id, want := range map[string]string{"a": behind.a, "b": behind.b, "c": "122"} {
+				if got := r.usageOf(id); got != want {
+					t.Errorf("the counter of %s is %q, want %q", id, got, want)
+				}
+			}
+		})
+	}
+}
+
+// New connections take their time, and some accounts are used for the first
+// time: the second flight often comes before the first.
+func TestFlightsOnSlowConnections(t *testing.T) {
 	r := newRig(t)
 	tap := startTap(t, r.srv.Socket())
-	b := r.open(tap.url(), patient)
-	r.must(b, useOp("b", 1))
-	r.must(b, useOp("c", 1))
-	blocker := errorOp("a")
-	blocker.Message = new("blocker")
-	before, first, second := tap.hold("blocker"), tap.hold("EVALSHA"), tap.hold("EVALSHA")
-	var wg sync.WaitGroup
-	count := func(id string) {
-		for range 10 {
-			wg.Go(func() { r.must(b, useOp(id, 1)) })
+	tap.dialling.Store(int64(10 * time.Millisecond))
+	for range 10 {
+		store := r.open(tap.url(), patient)
+		var known [10]atomic.Int64
+		pool := poolkeeper.PoolKey("slow")
+		use := func(i int) {
+			r.must(store, poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: pool, ID: "p" + strconv.Itoa(i), N: 1, At: rigAt})
 		}
-		time.Sleep(50 * time.Millisecond) // they wait in the lane
-	}
-	wg.Go(func() { r.must(b, blocker) })
-	before.waitHeld(t)
-	count("c")
-	count("b")
-	before.letGo()
-	first.waitHeld(t)
-	second.waitHeld(t)
-	count("c") // goes out when one of the two has its answer
-	r.must(r.b, useOp("c", 100))
-	second.letGo()
-	for i := 0; r.usageOf("c") == "101" && i < 100; i++ {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if b, c := r.usageOf("b"), r.usageOf("c"); b != "11" || c != "111" {
-		t.Errorf("while a batch is held up the counters are %s and %s, want 11 and 111", b, c)
-	}
-	first.letGo()
-	wg.Wait()
-	if b, c := r.usageOf("b"), r.usageOf("c"); b != "11" || c != "121" {
-		t.Errorf("the counters are %s and %s, want 11 and 121", b, c)
+		replace := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: pool}
+		const callers, each = 60, 30
+		for i := range 10 + callers*each {
+			id := "p" + strconv.Itoa(i)
+			replace.Providers = append(replace.Providers, poolkeeper.ProviderRecord{ID: id, Definition: fmt.Appendf(nil, `{"uuid":%q}`, id),
+				State: &poolkeeper.State{}})
+		}
+		r.must(store, replace)
+		for i := range known {
+			use(i)
+			known[i].Add(1)
+		}
+		var wg sync.WaitGroup
+		for c := range callers {
+			wg.Go(func() {
+				for k := range each {
+					if n := c*each + k; n%61 == 0 {
+						use(10 + n)
+					} else {
+						use(n % 10)
+						known[n%10].Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		for i := range known {
+			got := r.srv.DoString("HGET", "t:state:{t:pools:slow}", "p"+strconv.Itoa(i)+":usageCount")
+			if want := strconv.FormatInt(known[i].Load(), 10); got != want {
+				t.Errorf("counter %d is %s after %s increments", i, got, want)
+			}
+		}
+		store.Close()
 	}
 }
 

@@ -30,6 +30,7 @@ type lane struct {
 	// that nothing may go out behind, and given up with any other.
 	front     atomic.Bool
 	queue     []*call      // owned by the front: what came in, the oldest first
+	hurried   int          // owned by the front: for how many batches nobody is waited for
 	left      atomic.Int32 // how long the queue was when the front was given up
 	flying    atomic.Int32 // batches in flight
 	resending atomic.Int32 // those of them that are being sent again
@@ -233,14 +234,33 @@ func (l *lane) run(w *work) {
 
 // gather lets those who have just been answered go first, as long as more of
 // them come back: what they do next then travels in this batch and not behind
-// it. Nobody waits for a time to pass; a few turns in which nobody came are
-// because some of them may be running on another processor.
+// it. A few turns in which nobody came are because some of them may be running
+// on another processor. Where a turn goes to somebody who has other work to do,
+// as all do where the processors are busy, nobody is waited for, for a while.
 func (l *lane) gather() {
-	const patience = 10
-	last := l.incoming.Load()
+	const (
+		patience = 10
+		turn     = 20 * time.Microsecond // and for each who came
+		each     = 5 * time.Microsecond
+		hurries  = 64
+	)
+	if l.hurried > 0 {
+		l.hurried--
+		return
+	}
+	last, at := l.incoming.Load(), time.Now()
 	for idle := 0; idle < patience; idle++ {
 		runtime.Gosched()
-		if now := l.incoming.Load(); now != last {
+		now, came := l.incoming.Load(), 0
+		for c := now; c != last; c = c.next {
+			came++
+		}
+		was := at
+		if at = time.Now(); at.Sub(was) > turn+time.Duration(came)*each {
+			l.hurried = hurries
+			return
+		}
+		if came > 0 {
 			last, idle = now, 0
 		}
 	}

@@ -51,33 +51,35 @@ func (l *lane) foresees() bool {
 
 // foresee takes note that a batch will leave the pool as it says.
 func (w *work) foresee() {
-	w.foreseen, w.inView = true, w.view.number
+	w.foreseen = true
 	w.view.at = poolkeeper.Revision{Number: w.view.at.Number + 1, Writer: w.writer, Seq: w.seq + 1}
 	w.view.rev = formatRevision(w.view.at)
 }
 
 // follow takes note of the revision that an answer came with, and reports
-// whether what the answer says of the pool is the latest that is known. The view
-// goes on where batches of this lane were all that happened since.
+// whether the answer tells how the pool is now. That is known where nothing else
+// is in flight, and where what is came as foreseen. The view goes on where a batch
+// of this lane was all that has happened since.
 func (w *work) follow(text string, rev poolkeeper.Revision, results string) (current bool) {
 	foreseen := w.foreseen
 	w.foreseen = false
 	if foreseen && results == "=" {
 		return false // there is nothing in it that is not known
 	}
+	if w.flying.Load() > 1 {
+		// The other one may have been before this, or may come yet; what was
+		// foreseen of it may be part of the view.
+		w.view = view{number: w.view.number + 1}
+		return false
+	}
 	v := &w.view
-	switch {
-	case foreseen && w.inView == v.number:
-		// It did not come as foreseen, nor will what was to follow.
-	case text == v.rev:
-		return true
-	case rev.Number <= v.at.Number:
-		return false // an earlier batch, answered later
-	case rev.Number == v.at.Number+1 && rev.Seq == w.seq && rev.Writer == w.writer && v.rev != "":
-		v.rev, v.at = text, rev
+	if text == v.rev && !foreseen {
 		return true
 	}
-	v.number++
+	own := rev.Number == v.at.Number+1 && rev.Seq == w.seq && rev.Writer == w.writer && v.rev != ""
+	if !own || foreseen {
+		v.number++
+	}
 	v.rev, v.at = text, rev
 	return true
 }

@@ -22,9 +22,8 @@ type work struct {
 	tries   int
 	stuck   bool // it is being sent again
 
-	atFront  bool   // nothing goes out behind it
-	foreseen bool   // the request says what comes of it
-	inView   uint64 // the view that it was foreseen in
+	atFront  bool // nothing goes out behind it
+	foreseen bool // the request says what comes of it
 
 	orphaned bool // the callers were let go
 }
