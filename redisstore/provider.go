@@ -117,7 +117,11 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	if old != nil {
 		expect = contentSHA(old)
 	}
-	args := []string{action, id, newID, expect, string(next)}
+	from := ""
+	if id != op.ID {
+		from = op.ID
+	}
+	args := []string{action, id, newID, expect, from, string(next)}
 	args = append(args, carried(old, next, op.State)...)
 	key := s.pool(typ)
 	c := s.lane(key).submitRequest(ctx, soloBatch, op, &request{script: providerScript, keys: s.lane(key).poolKeys(), args: args}, len(next))

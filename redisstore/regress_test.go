@@ -314,3 +314,36 @@ func TestRestoreOfNothing(t *testing.T) {
 		})
 	}
 }
+
+// An edit under an old id reaches the provider that the id leads to when it is
+// written, not when it was read.
+func TestAliasTakenBetweenReadAndWrite(t *testing.T) {
+	for _, c := range []struct {
+		op     poolkeeper.Op
+		script string // what of its request tells it apart
+	}{
+		{poolkeeper.Op{Kind: poolkeeper.OpPatchProvider, Key: kiro, ID: "c", Patch: poolkeeper.MergePatch, Data: []byte(`{"patched":1}`)}, "$3\r\nput\r\n"},
+		{poolkeeper.Op{Kind: poolkeeper.OpRenameProvider, Key: kiro, ID: "c", NewID: "e"}, "$6\r\nrename\r\n"},
+		{poolOp(poolkeeper.OpDeleteProvider, "c"), "$6\r\ndelete\r\n"},
+	} {
+		t.Run(string(c.op.Kind), func(t *testing.T) {
+			r := newRig(t)
+			r.must(r.b, poolkeeper.Op{Kind: poolkeeper.OpRenameProvider, Key: kiro, ID: "c", NewID: "d", At: rigAt})
+			before := r.srv.DoString("HGET", rigPool, "d")
+			tap := startTap(t, r.srv.Socket())
+			b := r.open(tap.url(), patient)
+			tap.hold(c.script)
+			done := make(chan poolkeeper.Result)
+			go func() { done <- r.try(b, c.op) }()
+			tap.waitHeld(t)
+			r.must(r.b, defineOp(poolkeeper.OpPutProvider, "c", ""))
+			tap.letGo()
+			if res := <-done; res.Err != nil || res.ID == "d" {
+				t.Errorf("it reached %q, error %v", res.ID, res.Err)
+			}
+			if now := r.srv.DoString("HGET", rigPool, "d"); now != before {
+				t.Errorf("the renamed provider is %q, and was %q", now, before)
+			}
+		})
+	}
+}

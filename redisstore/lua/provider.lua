@@ -3,20 +3,25 @@
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
 -- ARGV  1 add, put, delete or rename   2 id   3 new id (rename)
 --       4 what the caller saw: absent, or the SHA-1 of the definition
---       5 the definition   6 carry: lay the literals over where the state has
+--       5 the id that the op was given, where an alias led from it to id
+--       6 the definition   7 carry: lay the literals over where the state has
 --       none; set: they are the whole state   then pairs of field and literal
 -- Result: ok; new where the pool had no provider before; same where everything is as wanted; ~ where the provider is not
 -- as the caller saw it.
 local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErrorTime', 'lastErrorMessage', 'isHealthy',
   'lastHealthCheckTime', 'lastHealthCheckModel', 'needsRefresh', 'scheduledRecoveryTime', 'lastRefreshTime',
   '_lastSelectionSeq', 'decidedAt'}
-local op, id, newid, expect, def = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3], ARGV[FIRST + 4]
+local op, id, newid, expect, from = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3], ARGV[FIRST + 4]
+local def = ARGV[FIRST + 5]
 
 local cur = redis.call('HGET', KEYS[3], id)
 if expect == 'absent' then
   if cur then return finish('~', '', '') end
 elseif not cur or redis.sha1hex(cur) ~= expect then
   return finish('~', '', '')
+end
+if from ~= '' and (redis.call('HEXISTS', KEYS[3], from) == 1 or alias(KEYS[3], from) ~= id) then
+  return finish('~', '', '') -- the old id leads elsewhere by now
 end
 redis.call('HLEN', KEYS[2]) -- fails here, before anything is written, where that is no hash
 if op == 'rename' and redis.call('HEXISTS', KEYS[3], newid) == 1 then return finish('~', '', '') end
@@ -31,9 +36,9 @@ local function names(of)
   return n
 end
 
-if op == 'put' and cur == def and ARGV[FIRST + 5] == 'set' then
+if op == 'put' and cur == def and ARGV[FIRST + 6] == 'set' then
   local want, same = {}, true
-  for i = FIRST + 6, #ARGV, 2 do want[ARGV[i]] = ARGV[i + 1] end
+  for i = FIRST + 7, #ARGV, 2 do want[ARGV[i]] = ARGV[i + 1] end
   for i, lit in ipairs(redis.call('HMGET', KEYS[2], unpack(names(id)))) do
     same = same and (lit or nil) == want[FIELDS[i]]
   end
@@ -65,11 +70,11 @@ else
     redis.call('HDEL', KEYS[2], unpack(names(id)))
     redis.call('HDEL', KEYS[1], 'a:' .. id)
     redis.call('ZADD', KEYS[4], score, id)
-  elseif ARGV[FIRST + 5] == 'set' then
+  elseif ARGV[FIRST + 6] == 'set' then
     redis.call('HDEL', KEYS[2], unpack(names(id)))
   end
   redis.call('HSET', KEYS[3], id, def)
-  for i = FIRST + 6, #ARGV, 2 do
+  for i = FIRST + 7, #ARGV, 2 do
     local name = id .. ':' .. ARGV[i]
     if redis.call('HSETNX', KEYS[2], name, ARGV[i + 1]) == 1 then
       body = body .. netstring(name) .. netstring(ARGV[i + 1])
