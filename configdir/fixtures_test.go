@@ -2,6 +2,8 @@ package configdir_test
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
@@ -42,6 +45,7 @@ type facts struct {
 	NoUUID          []string            `json:"providers_without_usable_uuid"`
 	DuplicateUUID   map[string][]string `json:"duplicate_uuid_in_type"`
 	SameUUIDInTypes map[string][]string `json:"same_uuid_in_types"`
+	CaseUUIDs       [][]string          `json:"uuids_differing_only_by_case"`
 	TokenRefs       struct {
 		File      []string `json:"file"`
 		Missing   []string `json:"missing"`
@@ -70,86 +74,138 @@ func whereOf(r *configdir.Report, codes ...configdir.Code) []string {
 	return places
 }
 
-// fieldsOf strips the values from "type[0].field = value".
-func fieldsOf(refs []string) []string {
-	var out []string
-	for _, r := range refs {
-		field, _, _ := strings.Cut(r, " = ")
-		out = append(out, field)
+// findFacts finds out what EXPECTED.json says of a fixture.
+func findFacts(t *testing.T, snap *poolkeeper.Snapshot, report *configdir.Report) facts {
+	t.Helper()
+	f := facts{
+		Types: snap.Types, PerType: map[string]int{}, NoUUID: []string{}, DuplicateUUID: map[string][]string{}, SameUUIDInTypes: map[string][]string{},
+		CaseUUIDs: [][]string{}, Shared: map[string][]string{}, TokenFiles: report.TokenFiles, Scanned: report.Scanned,
+		Unreferenced: report.Unreferenced, Transient: report.Transient, Sessions: report.SessionEntries,
 	}
-	slices.Sort(out)
-	return out
+	inTypes, folded, namers := map[string][]string{}, map[string][]string{}, map[string][]string{}
+	for _, typ := range snap.Types {
+		pool := snap.Pools[typ].Providers
+		f.PerType[typ] = len(pool)
+		f.Providers += len(pool)
+		for i := range pool {
+			at := fmt.Sprintf("%s[%d]", typ, i)
+			if id, ok := poolkeeper.UsableUUID(pool[i].Definition); ok {
+				f.UsableUUID++
+				f.DuplicateUUID[typ+" "+id] = append(f.DuplicateUUID[typ+" "+id], at)
+				if !slices.Contains(inTypes[id], typ) {
+					inTypes[id] = append(inTypes[id], typ)
+				}
+				if l := strings.ToLower(id); !slices.Contains(folded[l], id) {
+					folded[l] = append(folded[l], id)
+				}
+			} else {
+				f.NoUUID = append(f.NoUUID, at)
+			}
+			for _, p := range poolkeeper.TokenPaths(pool[i].Definition) {
+				ref, where := fmt.Sprintf("%s.%s = %s", at, p.Field, p.Raw), at+"."+p.Field
+				list := &f.TokenRefs.File
+				switch {
+				case slices.Contains(whereOf(report, configdir.CodeTokenMissing), where):
+					list = &f.TokenRefs.Missing
+				case slices.Contains(whereOf(report, configdir.CodeTokenDirectory), where):
+					list = &f.TokenRefs.Directory
+				case slices.Contains(whereOf(report, configdir.CodeTokenOutside), where):
+					list = &f.TokenRefs.Outside
+				case !strings.HasPrefix(p.Path, "configs/"):
+					list = &f.TokenRefs.Beside
+				}
+				*list = append(*list, ref)
+				if list == &f.TokenRefs.File || list == &f.TokenRefs.Beside {
+					namers[p.Path] = append(namers[p.Path], at)
+					_, isToken := snap.Values[poolkeeper.TokenRefKey(p.Path)]
+					_, isFile := snap.Values[poolkeeper.FileKey(p.Path)]
+					if isToken == isFile {
+						t.Errorf("%s: token %v, file %v", ref, isToken, isFile)
+					}
+				}
+			}
+		}
+	}
+	f.TokenRefs.Empty = whereOf(report, configdir.CodeTokenPath)
+	maps.DeleteFunc(f.DuplicateUUID, func(_ string, at []string) bool { return len(at) < 2 })
+	for id, types := range inTypes {
+		if slices.Sort(types); len(types) > 1 {
+			f.SameUUIDInTypes[id] = types
+		}
+	}
+	for _, ids := range folded {
+		if slices.Sort(ids); len(ids) > 1 {
+			f.CaseUUIDs = append(f.CaseUUIDs, ids)
+		}
+	}
+	for p, at := range namers {
+		if len(at) > 1 {
+			f.Shared[p] = at
+		}
+	}
+	return f
 }
 
+// TestFacts compares each fact of EXPECTED.json with what was read.
 func TestFacts(t *testing.T) {
 	for _, name := range []string{"typical", "typical-jan2026", "edge", "edge-bom"} {
 		t.Run(name, func(t *testing.T) {
 			want := dirtest.Expected[facts](t, name)
 			snap, report := read(t, dirtest.Configs(name))
-			if diff := cmp.Diff(want.Types, snap.Types); diff != "" {
-				t.Errorf("types (-want +got):\n%s", diff)
+			got := findFacts(t, snap, report)
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("facts (-want +got):\n%s", diff)
 			}
-			for typ, n := range want.PerType {
-				if got := len(snap.Pools[typ].Providers); got != n {
-					t.Errorf("%q has %d providers, want %d", typ, got, n)
+			// The report says of each oddity where it is.
+			duplicates, noUUID := []string{}, []string{}
+			for _, at := range want.DuplicateUUID {
+				for _, one := range at[1:] {
+					duplicates = append(duplicates, one+".uuid")
 				}
 			}
-			usable, ids := 0, map[string]int{}
-			for _, p := range snap.Pools {
-				for i := range p.Providers {
-					if id, ok := poolkeeper.UsableUUID(p.Providers[i].Definition); ok {
-						usable++
-						ids[id]++
-					}
-				}
+			for _, at := range want.NoUUID {
+				noUUID = append(noUUID, at+".uuid")
 			}
-			got := map[string]int{
-				"types": report.Types, "providers": report.Providers, "usable": usable, "token files": report.TokenFiles,
-				"scanned": report.Scanned, "sessions": report.SessionEntries, "warned duplicates": len(whereOf(report, configdir.CodeUUIDDuplicate)),
+			slices.Sort(noUUID)
+			if diff := cmp.Diff(duplicates, whereOf(report, configdir.CodeUUIDDuplicate), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("warned duplicates (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(map[string]int{
-				"types": len(want.Types), "providers": want.Providers, "usable": want.UsableUUID, "token files": want.TokenFiles,
-				"scanned": want.Scanned, "sessions": want.Sessions, "warned duplicates": len(want.DuplicateUUID),
-			}, got); diff != "" {
-				t.Errorf("counts (-want +got):\n%s", diff)
-			}
-			noUUID := []string{}
-			for _, w := range whereOf(report, configdir.CodeUUIDUnusable) {
-				noUUID = append(noUUID, strings.TrimSuffix(w, ".uuid"))
-			}
-			slices.Sort(want.NoUUID)
-			lists := []struct {
-				what      string
-				want, got []string
-			}{
-				{"without uuid", want.NoUUID, noUUID},
-				{"missing", fieldsOf(want.TokenRefs.Missing), whereOf(report, configdir.CodeTokenMissing)},
-				{"directory", fieldsOf(want.TokenRefs.Directory), whereOf(report, configdir.CodeTokenDirectory)},
-				{"outside", fieldsOf(want.TokenRefs.Outside), whereOf(report, configdir.CodeTokenOutside)},
-				{"empty", fieldsOf(want.TokenRefs.Empty), whereOf(report, configdir.CodeTokenPath)},
-				{"transient", want.Transient, report.Transient},
-				{"unreferenced", want.Unreferenced, report.Unreferenced},
-			}
-			for _, l := range lists {
-				if strings.Join(l.want, "\n") != strings.Join(l.got, "\n") {
-					t.Errorf("%s:\n got %q\nwant %q", l.what, l.got, l.want)
-				}
-			}
-			for _, ref := range append(want.TokenRefs.File, want.TokenRefs.Beside...) {
-				_, raw, _ := strings.Cut(ref, " = ")
-				clean, _ := poolkeeper.NormalizeTokenPath(raw)
-				_, isToken := snap.Values[poolkeeper.TokenRefKey(clean)]
-				_, isFile := snap.Values[poolkeeper.FileKey(clean)]
-				if isToken == isFile {
-					t.Errorf("%s: token %v, file %v", ref, isToken, isFile)
-				}
-			}
-			for p := range want.Shared {
-				if _, ok := snap.Values[poolkeeper.TokenRefKey(p)]; !ok {
-					t.Errorf("the shared token %s has no owner", p)
-				}
+			if diff := cmp.Diff(noUUID, whereOf(report, configdir.CodeUUIDUnusable), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("warned without uuid (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestWarnings lists the warnings of the fixtures that an import takes whole,
+// beside those that [TestFacts] has.
+func TestWarnings(t *testing.T) {
+	const edge = "claude-kiro-oauth[0]"
+	for name, want := range map[string][]string{
+		"typical": nil, "typical-jan2026": nil,
+		"edge": {
+			"counter configs/provider_pools.json " + edge + ".errorCount", "counter configs/provider_pools.json " + edge + ".refreshCount",
+			"token-second configs/provider_pools.json openai-iflow[0].IFLOW_OAUTH_CREDS_FILE_PATH",
+			"token-second configs/provider_pools.json mystery-provider[0].MYSTERY_EXTRA_TOKEN_FILE_PATH",
+			"token-object configs/kiro/bom/bom.json ", "token-object configs/kiro/comma/comma.json ",
+			"token-object configs/kiro/zero/zero.json ", "token-object configs/kiro/array/array.json ",
+		},
+		"edge-bom": {"bom configs/config.json ", "bom configs/provider_pools.json "},
+	} {
+		_, report := read(t, dirtest.Configs(name))
+		var got []string
+		for _, n := range report.Warnings {
+			switch n.Code {
+			case configdir.CodeUUIDUnusable, configdir.CodeUUIDDuplicate, configdir.CodeTokenMissing, configdir.CodeTokenDirectory, configdir.CodeTokenOutside, configdir.CodeTokenPath:
+			default:
+				got = append(got, string(n.Code)+" "+n.Path+" "+n.Where)
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
