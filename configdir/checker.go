@@ -30,6 +30,9 @@ func (c *checker) definition(typ string, i int, def []byte) (hasPath bool) {
 	c.members(def, func(name string) {
 		c.report.note(poolsFile, place(typ, i, ""), CodeDuplicateKey, "the key %s stands twice; the last one counts", show.Clip(show.Name(name)))
 	}, func(name, value []byte) {
+		if rawjson.DuplicateKey(value) >= 0 {
+			c.report.note(poolsFile, place(typ, i, string(name)), CodeDuplicateKey, "a key stands twice in an object in it; the last one counts")
+		}
 		hasPath = hasPath || poolkeeper.IsTokenPathField(string(name))
 		c.runtime(typ, i, string(name), value)
 	})
@@ -85,6 +88,9 @@ func (c *checker) pool(p typedPool) *poolkeeper.Pool {
 	out := &poolkeeper.Pool{Type: p.typ, Providers: make([]poolkeeper.Provider, len(ids))}
 	for i, def := range p.definitions {
 		out.Providers[i] = poolkeeper.Provider{Ref: poolkeeper.Ref{Type: p.typ, ID: ids[i]}, Definition: def}
+		if len(def) > poolkeeper.MaxDefinition {
+			splitState(&out.Providers[i])
+		}
 		if !derived[i] {
 			continue
 		}
@@ -95,4 +101,16 @@ func (c *checker) pool(p typedPool) *poolkeeper.Pool {
 		}
 	}
 	return out
+}
+
+// splitState moves the runtime fields of a definition, which is too large with
+// them, into the state that lies over it.
+func splitState(p *poolkeeper.Provider) {
+	literals := poolkeeper.LiteralsOf(p.Definition)
+	for _, f := range poolkeeper.Fields() {
+		if literals[f] != poolkeeper.Absent {
+			p.State.Set(f, literals[f])
+		}
+	}
+	p.Definition = withoutRuntime(p.Definition)
 }

@@ -49,6 +49,7 @@ func checkDocument(report *Report, file string, want shape, data []byte) {
 	if !utf8.Valid(data) {
 		report.note(file, "", CodeUTF8, "has bytes that are no UTF-8; they are kept")
 	}
+	checkTwice(report, file, data)
 	if kind := rawjson.KindOf(data); kind != want.kind {
 		report.note(file, "", CodeDocument, "is %s, where the gateway expects %s; it is kept", article(kind), article(want.kind))
 		return
@@ -58,6 +59,14 @@ func checkDocument(report *Report, file string, want shape, data []byte) {
 	}
 	if v, _ := rawjson.Get(data, want.member); rawjson.KindOf(v) != rawjson.KindObject {
 		report.note(file, pointer(want.member), CodeDocument, "is not an object, where the gateway expects one; it is kept")
+	}
+}
+
+// checkTwice warns of a key that stands twice. In documents and tokens keys may
+// be secrets, so it is not named.
+func checkTwice(report *Report, file string, data []byte) {
+	if at := rawjson.DuplicateKey(data); at >= 0 {
+		report.note(file, "", CodeDuplicateKey, "at offset %d a key stands in its object for the second time; the last one counts", at)
 	}
 }
 
@@ -78,6 +87,9 @@ func (r *reader) config(data []byte) error {
 	r.check.members(bare, func(name string) {
 		r.report.note(configFile, "", CodeDuplicateKey, "the key %s stands twice; the last one counts", show.Clip(show.Name(name)))
 	}, func(name, value []byte) {
+		if rawjson.DuplicateKey(value) >= 0 {
+			r.report.note(configFile, pointer(string(name)), CodeDuplicateKey, "a key stands twice in an object in it; the last one counts")
+		}
 		if poolkeeper.IsTokenPathField(string(name)) {
 			credentials[string(name)] = value
 		}

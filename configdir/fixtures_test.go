@@ -187,6 +187,7 @@ func TestWarnings(t *testing.T) {
 			"counter configs/provider_pools.json " + edge + ".errorCount", "counter configs/provider_pools.json " + edge + ".refreshCount",
 			"token-second configs/provider_pools.json openai-iflow[0].IFLOW_OAUTH_CREDS_FILE_PATH",
 			"token-second configs/provider_pools.json mystery-provider[0].MYSTERY_EXTRA_TOKEN_FILE_PATH",
+			"duplicate-key configs/kiro/1769000000001_edge/1769000000001_edge.json ",
 			"token-object configs/kiro/bom/bom.json ", "token-object configs/kiro/comma/comma.json ",
 			"token-object configs/kiro/zero/zero.json ", "token-object configs/kiro/array/array.json ",
 		},

@@ -59,7 +59,12 @@ func parsePool(typ string, value []byte) ([][]byte, error) {
 			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is %s, and must be an object", show.Name(pointer(typ, i)), article(kind))
 		}
 		if len(element) > poolkeeper.MaxDefinition {
-			return poolkeeper.Errorf(poolkeeper.ErrTooLarge, "%s has %d bytes; the limit is %d", show.Name(pointer(typ, i)), len(element), poolkeeper.MaxDefinition)
+			// Neither white space nor runtime state counts: an export may have
+			// put them there.
+			element = rawjson.Compact(nil, element)
+			if bare := len(withoutRuntime(element)); bare > poolkeeper.MaxDefinition {
+				return poolkeeper.Errorf(poolkeeper.ErrTooLarge, "%s has %d bytes without white space and runtime state; the limit is %d", show.Name(pointer(typ, i)), bare, poolkeeper.MaxDefinition)
+			}
 		}
 		definitions = append(definitions, element)
 		return nil
@@ -79,7 +84,7 @@ func article(k rawjson.Kind) string {
 
 // withoutBOM prepares a file for parsing.
 func withoutBOM(data []byte, file string, report *Report) ([]byte, error) {
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+	if isUTF16(data) {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "invalid JSON at 1:1: the file is in UTF-16").WithHint("save it as UTF-8")
 	}
 	data, had := rawjson.StripBOM(data)
@@ -87,6 +92,13 @@ func withoutBOM(data []byte, file string, report *Report) ([]byte, error) {
 		report.note(file, "", CodeBOM, "begins with a byte order mark, with which the gateway cannot read it")
 	}
 	return data, nil
+}
+
+// isUTF16 recognises UTF-16 by its byte order mark, or by the NUL that every
+// other byte of JSON is there.
+func isUTF16(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) ||
+		len(data) >= 2 && (data[0] == 0) != (data[1] == 0)
 }
 
 // syntax makes an error about JSON one of the closed set.
@@ -129,8 +141,7 @@ func formatPools(pools []typedPool) ([]byte, error) {
 			if k > 0 {
 				out = append(out, ',')
 			}
-			out = append(out, "\n    "...)
-			out = rawjson.Indent(out, def, "    ", "  ")
+			out = appendDefinition(append(out, "\n    "...), def)
 		}
 		out = append(out, "\n  ]"...)
 	}
@@ -139,4 +150,14 @@ func formatPools(pools []typedPool) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the definitions do not make a valid document: %v", poolkeeper.ErrInvalid, err)
 	}
 	return out, nil
+}
+
+// appendDefinition indents a definition. What is nested so deeply that it would
+// be mostly white space is written without any.
+func appendDefinition(out, def []byte) []byte {
+	const few = 4 << 10 // bytes that cannot become too many
+	if len(def) > few && rawjson.IndentLen(def, "    ", "  ") > poolkeeper.MaxDocument {
+		return rawjson.Compact(out, def)
+	}
+	return rawjson.Indent(out, def, "    ", "  ")
 }

@@ -140,7 +140,7 @@ func (r *reader) pools(ctx context.Context, data []byte) error {
 		}
 		pool := r.check.pool(p)
 		for i := range pool.Providers {
-			if r.check.definition(p.typ, i, pool.Providers[i].Definition) {
+			if r.check.definition(p.typ, i, p.definitions[i]) {
 				named = append(named, r.paths(&pool.Providers[i], i)...)
 			}
 		}

@@ -35,6 +35,7 @@ const (
 	CodeTokenDirectory Code = "token-directory" // a token path names a directory
 	CodeTokenOutside   Code = "token-outside"   // a token path leaves the parent of configs/
 	CodeTokenPath      Code = "token-path"      // a token path is empty or no string
+	CodeTokenUnclear   Code = "token-unclear"   // a token path that leads elsewhere step by step
 	CodeTokenReserved  Code = "token-reserved"  // a token path names a file that is something else
 	CodeTokenSecond    Code = "token-second"    // a token file that only a second path names
 	CodeTokenObject    Code = "token-object"    // a token is not a JSON object

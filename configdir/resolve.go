@@ -1,6 +1,7 @@
 package configdir
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -96,7 +97,7 @@ func (r *root) readIn(in *os.Root, name, p string, limit int64) ([]byte, error) 
 	// Without O_NONBLOCK, a pipe that took the place of the file would block.
 	f, err := in.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, r.refusal(p, err)
+		return nil, r.listed(p, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -109,13 +110,36 @@ func (r *root) readIn(in *os.Root, name, p string, limit int64) ([]byte, error) 
 	if info.Size() > limit {
 		return nil, r.refuse(p, poolkeeper.ErrTooLarge, "it has %d bytes; the limit is %d", info.Size(), limit)
 	}
+	return r.readFile(f, info, p)
+}
+
+// readFile reads an open file, of which info was just asked.
+func (r *root) readFile(f *os.File, info fs.FileInfo, p string) ([]byte, error) {
 	data := make([]byte, info.Size()+1)
 	n, err := io.ReadFull(f, data)
-	switch {
-	case err == nil:
-		return nil, r.refuse(p, poolkeeper.ErrConflict, "it changed while it was read").WithHint("stop the gateway, or try again")
-	case err != io.EOF && err != io.ErrUnexpectedEOF:
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, r.refusal(p, err)
 	}
+	now, err := f.Stat()
+	if err != nil {
+		return nil, r.refusal(p, err)
+	}
+	if int64(n) != info.Size() || now.Size() != info.Size() || !now.ModTime().Equal(info.ModTime()) {
+		return nil, r.changed(p)
+	}
 	return data[:n:n], nil
+}
+
+// changed is the error about what is not as it was a moment ago.
+func (r *root) changed(p string) *poolkeeper.Error {
+	return r.refuse(p, poolkeeper.ErrConflict, "it changed while the directory was read").WithHint("stop the gateway, or try again")
+}
+
+// listed is the error of the file system about a name that a directory has just
+// listed: what is gone has changed.
+func (r *root) listed(p string, err error) *poolkeeper.Error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.changed(p)
+	}
+	return r.refusal(p, err)
 }

@@ -158,10 +158,15 @@ func (t *target) checkFile(p string, data []byte) error {
 }
 
 // write writes the files: first what others refer to, then the pools, then
-// config.json.
-func (t *target) write(ctx context.Context, files map[string]layoutFile) error {
+// config.json. steps are directories that must be there beside those of files.
+func (t *target) write(ctx context.Context, files map[string]layoutFile, steps []string) error {
 	var first []string
 	dirs := map[string]bool{Name: true, ".": true}
+	for _, p := range steps {
+		for d := p; !dirs[d]; d = path.Dir(d) {
+			dirs[d] = true
+		}
+	}
 	for p := range files {
 		if t.same[p] {
 			continue

@@ -3,6 +3,9 @@ package configdir
 import (
 	"errors"
 	"io/fs"
+	"path"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
@@ -85,8 +88,25 @@ func (r *reader) find(n named) (string, *scanned, error) {
 	}
 	if f == nil {
 		r.tokenNote(n, code, text)
+	} else if real, ok := r.stepwise(n.path.Raw); ok && real != f.real {
+		r.tokenNote(n, CodeTokenUnclear, "is read as "+showPath(p)+"; step by step it leads elsewhere or nowhere, which is where the gateway may look")
 	}
 	return p, f, nil
+}
+
+// stepwise resolves the text of a relative path that goes up again as the file
+// system does it: through the links on its way, and only through directories
+// that are there. real is empty where that leads nowhere; ok is false for texts
+// that mean the same in any case.
+func (r *reader) stepwise(text string) (real string, ok bool) {
+	if path.IsAbs(text) || !strings.Contains(text, "..") {
+		return "", false
+	}
+	real, _, err := r.root.resolve(text)
+	if err != nil {
+		real = ""
+	}
+	return real, true
 }
 
 // lookUp finds a file that is named by its path. Where there is none to take,
@@ -142,9 +162,7 @@ func (r *reader) token(n named, p string, f *scanned) error {
 		if err := r.putNamed(poolkeeper.TokenKey(owner), f.data, n); err != nil {
 			return err
 		}
-		if rawjson.Valid(f.data) != nil || rawjson.KindOf(f.data) != rawjson.KindObject {
-			r.report.note(p, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", show.Clip(owner.String()))
-		}
+		r.checkToken(p, f.data, owner)
 	}
 	// The text of a path may be absolute, or name the directory as it is called
 	// here. The file then has a path of its own beside it, which means the same
@@ -156,6 +174,18 @@ func (r *reader) token(n named, p string, f *scanned) error {
 	}
 	r.used[p] = true
 	return nil
+}
+
+// checkToken warns of what is odd in a token.
+func (r *reader) checkToken(p string, data []byte, owner poolkeeper.Ref) {
+	if rawjson.Valid(data) != nil || rawjson.KindOf(data) != rawjson.KindObject {
+		r.report.note(p, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", show.Clip(owner.String()))
+		return
+	}
+	if !utf8.Valid(data) {
+		r.report.note(p, "", CodeUTF8, "has bytes that are no UTF-8; they are kept")
+	}
+	checkTwice(r.report, p, data)
 }
 
 func (r *reader) putNamed(k poolkeeper.Key, data []byte, n named) error {

@@ -121,7 +121,7 @@ func (w *walker) enter(in *os.Root, name, p, real string, above []string) error 
 	}
 	sub, err := in.OpenRoot(name)
 	if err != nil {
-		return w.root.refusal(p, err)
+		return w.root.listed(p, err)
 	}
 	defer sub.Close()
 	return w.walk(sub, p, real, above)

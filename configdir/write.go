@@ -54,7 +54,11 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 		return nil, err
 	}
 	defer t.close()
+	steps := l.steps(t.prefixes)
 	if err := t.check(l.files); err != nil {
+		return nil, err
+	}
+	if err := t.checkSteps(steps); err != nil {
 		return nil, err
 	}
 	l.report.finish()
@@ -64,7 +68,7 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 	if err := t.open(true); err != nil {
 		return nil, err
 	}
-	return l.report, t.write(ctx, l.files)
+	return l.report, t.write(ctx, l.files, steps)
 }
 
 // poolsDocument is provider_pools.json.

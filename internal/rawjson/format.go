@@ -44,6 +44,39 @@ func Indent(dst, v []byte, prefix, indent string) []byte {
 	return dst
 }
 
+// IndentLen returns how many bytes [Indent] would append, without making them:
+// of what is nested deeply they are many times those of the document.
+func IndentLen(v []byte, prefix, indent string) int {
+	n, depth := 0, 0
+	for i := skipSpace(v, 0); i < len(v); {
+		end := tokenEnd(v, i)
+		next := skipSpace(v, end)
+		newline := false
+		switch c := v[i]; c {
+		case '{', '[':
+			if next < len(v) && v[next] == closing(c) {
+				end, next = end+1, skipSpace(v, next+1)
+				break
+			}
+			depth++
+			newline = true
+		case '}', ']':
+			depth--
+			newline = true
+		case ',':
+			newline = true
+		case ':':
+			n++
+		}
+		n += end - i
+		if newline {
+			n += 1 + len(prefix) + depth*len(indent)
+		}
+		i = next
+	}
+	return n
+}
+
 // Compact appends the valid document v to dst without any white space between
 // tokens. Every token stays as it is.
 func Compact(dst, v []byte) []byte {

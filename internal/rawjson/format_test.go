@@ -17,6 +17,9 @@ func TestIndent(t *testing.T) {
 		if got := Indent([]byte("x"), []byte(tt.doc), ">", "  "); string(got) != "x"+tt.want {
 			t.Errorf("%s: %s, want %s", tt.doc, got, tt.want)
 		}
+		if got := IndentLen([]byte(tt.doc), ">", "  "); got != len(tt.want) {
+			t.Errorf("%s: %d bytes, want %d", tt.doc, got, len(tt.want))
+		}
 	}
 }
 
@@ -37,8 +40,12 @@ func FuzzIndent(f *testing.F) {
 	f.Fuzz(func(t *testing.T, doc []byte) {
 		indented := Indent(nil, doc, "", "  ")
 		compact := Compact(nil, doc)
+		length := IndentLen(doc, "> ", "\t")
 		if Valid(doc) != nil {
 			return
+		}
+		if want := len(Indent(nil, doc, "> ", "\t")); length != want {
+			t.Errorf("%d bytes indented, want %d", length, want)
 		}
 		for _, got := range [][]byte{indented, compact} {
 			if path, offset := DiffTokens(doc, got); offset >= 0 || path != "" || !EqualTokens(got, doc) {
