@@ -26,10 +26,12 @@ func mentions(text, name string) bool {
 func TestOneByteInDirectory(t *testing.T) {
 	t.Parallel()
 	r, seed := standalone(t), testSeed(t)
-	for i, s := range append(fixtureSources(t), generated(t, seed, 1)) {
+	// In edge-bom no decoder finds a value to change.
+	sources := slices.DeleteFunc(fixtureSources(t), func(s *source) bool { return s.name == "edge-bom" })
+	for i, s := range append(sources, generated(t, seed, 1)) {
 		t.Run(s.name, func(t *testing.T) {
 			m := maker{rand.New(rand.NewPCG(seed, 100+uint64(i))), false}
-			env := r.env(t, s.name+":", s.configs())
+			env := r.env(t, s.prefix(), s.configs())
 			expect(t, env, 0, "", "import")
 			snap, _, err := configdir.ReadDir(t.Context(), s.configs(), nil)
 			if err != nil {

@@ -17,8 +17,35 @@ import (
 	"github.com/poolkeeper/poolkeeper/open"
 )
 
+// A fileSide opens a store on a directory, without an import into Redis.
+type fileSide struct {
+	name string
+	open func(t *testing.T, configs string) *poolkeeper.Store
+	// flags make the commands read the directory in this way.
+	flags []string
+}
+
+// fileSides are all ways in which a directory is served by itself.
+var fileSides = []fileSide{
+	{"memory", inMemory, []string{"--backend", "memory"}},
+}
+
+func inMemory(t *testing.T, configs string) *poolkeeper.Store {
+	t.Helper()
+	snap, _, err := configdir.ReadDir(t.Context(), configs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := poolkeeper.New(memstore.New(nil), nil)
+	t.Cleanup(func() { st.Close() })
+	if err := st.Restore(t.Context(), snap); err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
 // readsEqual is rule 4: every read has the same answer from the directory, in
-// memory, and from Redis after the import.
+// each way, and from Redis after the import.
 func readsEqual(t *testing.T, env map[string]string, s *source) {
 	t.Helper()
 	set, err := settings.Resolve(settings.Input{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
@@ -34,32 +61,30 @@ func readsEqual(t *testing.T, env map[string]string, s *source) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory := poolkeeper.New(memstore.New(nil), nil)
-	defer memory.Close()
-	if err := memory.Restore(t.Context(), snap); err != nil {
-		t.Fatal(err)
+	got := reads(t.Context(), redis, snap)
+	commands := [][]string{{"config", "get"}, {"doc", "list", "--json"}, {"provider", "list"}, {"provider", "list", "--json", "--reveal"}}
+	for _, typ := range snap.Types {
+		for _, p := range snap.Pools[typ].Providers[:min(2, len(snap.Pools[typ].Providers))] {
+			commands = append(commands, []string{"token", "get", "--reveal", "--", p.Type, p.ID}, []string{"provider", "get", "--reveal", "--", p.Type, p.ID})
+		}
 	}
-	want, got := reads(t.Context(), memory, snap), reads(t.Context(), redis, snap)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reads (-memory +redis):\n%s", diff)
-	}
-	if len(want) < 20 {
-		t.Errorf("only %d reads", len(want))
-	}
-
-	// The commands print the same, too.
-	ref := named(t, s)[0]
-	commands := [][]string{
-		{"config", "get"}, {"doc", "list", "--json"}, {"provider", "list"}, {"provider", "list", "--json", "--reveal"},
-		{"token", "get", "--reveal", "--", ref.Type, ref.ID},
-	}
-	for _, args := range commands {
-		inMemory, inRedis := maps.Clone(env), env
-		delete(inMemory, "REDIS_URL")
-		code1, out1, _ := call(t.Context(), inMemory, "", append([]string{"--backend", "memory"}, args...)...)
-		code2, out2, _ := call(t.Context(), inRedis, "", args...)
-		if code1 != code2 || out1 != out2 {
-			t.Errorf("%q: from memory %d, from Redis %d:\n%s", args, code1, code2, cmp.Diff(out1, out2))
+	for _, side := range fileSides {
+		want := reads(t.Context(), side.open(t, s.configs()), snap)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("reads (-%s +redis):\n%s", side.name, diff)
+		}
+		if n := 10 + 3*s.providers; len(want) < n {
+			t.Errorf("only %d reads, want at least %d", len(want), n)
+		}
+		// The commands print the same, too.
+		inFiles := maps.Clone(env)
+		delete(inFiles, "REDIS_URL")
+		for _, args := range commands {
+			code1, out1, _ := call(t.Context(), inFiles, "", append(slices.Clone(side.flags), args...)...)
+			code2, out2, _ := call(t.Context(), env, "", args...)
+			if code1 != code2 || out1 != out2 {
+				t.Errorf("%q: from %s %d, from Redis %d:\n%s", args, side.name, code1, code2, cmp.Diff(out1, out2))
+			}
 		}
 	}
 }

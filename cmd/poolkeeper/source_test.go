@@ -37,7 +37,7 @@ func (s *source) summary() string {
 // stored ones: of two files that one provider names, the second is carried.
 func fixtureSource(t *testing.T, name string, providers, tokens int) *source {
 	t.Helper()
-	s := &source{name: name, root: filepath.Join(fixtures(t), name), files: map[string]string{}, providers: providers, tokens: tokens, config: true}
+	s := &source{name: name, root: filepath.Join(fixtures(t), filepath.FromSlash(name)), files: map[string]string{}, providers: providers, tokens: tokens}
 	manifest, err := os.ReadFile(filepath.Join(fixtures(t), "MANIFEST.sha256"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +47,13 @@ func fixtureSource(t *testing.T, name string, providers, tokens int) *source {
 		if rest, ok := strings.CutPrefix(path, name+"/"); ok {
 			s.files[rest] = hash
 		}
+	}
+	_, s.config = s.files["configs/config.json"]
+	if len(s.files) == 0 {
+		t.Fatalf("%s has no files", name)
+	}
+	if strings.HasPrefix(name, "edge-pwd/") { // of which nothing but the password is known
+		return s
 	}
 	expected, err := os.ReadFile(filepath.Join(fixtures(t), "EXPECTED.json"))
 	if err != nil {
@@ -60,16 +67,27 @@ func fixtureSource(t *testing.T, name string, providers, tokens int) *source {
 		Providers int      `json:"providers_total"`
 		Transient []string `json:"transient_files"`
 	}
-	if err := json.Unmarshal(all[name], &fact); err != nil || fact.Providers != providers || len(s.files) == 0 {
-		t.Fatalf("%s: %d providers, %d files: %v", name, fact.Providers, len(s.files), err)
+	if err := json.Unmarshal(all[name], &fact); err != nil || fact.Providers != providers {
+		t.Fatalf("%s: %d providers: %v", name, fact.Providers, err)
 	}
 	s.transient = fact.Transient
 	return s
 }
 
 func fixtureSources(t *testing.T) []*source {
-	return []*source{fixtureSource(t, "typical", 14, 10), fixtureSource(t, "typical-jan2026", 2, 2), fixtureSource(t, "edge", 40, 22)}
+	all := []*source{fixtureSource(t, "typical", 14, 10), fixtureSource(t, "typical-jan2026", 2, 2), fixtureSource(t, "edge", 40, 22), fixtureSource(t, "edge-bom", 1, 0)}
+	variants, err := os.ReadDir(filepath.Join(fixtures(t), "edge-pwd"))
+	if err != nil || len(variants) != 12 {
+		t.Fatalf("%d variants of edge-pwd: %v", len(variants), err)
+	}
+	for _, v := range variants {
+		all = append(all, fixtureSource(t, "edge-pwd/"+v.Name(), 0, 0))
+	}
+	return all
 }
+
+// prefix is where in Redis the source goes.
+func (s *source) prefix() string { return strings.ReplaceAll(s.name, "/", "-") + ":" }
 
 // isAppStyle reports whether a document is as the application writes it: two
 // spaces, no line end at the end.
