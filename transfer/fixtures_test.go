@@ -113,51 +113,6 @@ func TestByteFidelity(t *testing.T) {
 	}
 }
 
-// TestDocumentFidelity is rule 2: one changed field changes nothing else.
-func TestDocumentFidelity(t *testing.T) {
-	for _, name := range []string{"typical", "typical-jan2026", "edge"} {
-		t.Run(name, func(t *testing.T) {
-			ctx := context.Background()
-			st := imported(t, dirtest.Configs(name))
-			before, err := st.Snapshot(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ref := before.Pools[before.Types[0]].Providers[0].Ref
-			if _, err := st.PatchProvider(ctx, ref, poolkeeper.MergePatch, []byte(`{"customName":"changed"}`), poolkeeper.Always); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := st.Usage(ctx, ref, 1); err != nil {
-				t.Fatal(err)
-			}
-			after, err := st.Snapshot(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, _ := write(t, after)
-			again, _ := read(t, out)
-			if !slices.Equal(before.Types, again.Types) {
-				t.Errorf("types are now %q", again.Types)
-			}
-			c, err := configdir.CompareSnapshots(again, before, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, d := range c.Differences {
-				got = append(got, d.What+" "+d.Where)
-			}
-			want := []string{ref.String() + " /customName", ref.String() + " /usageCount", ref.String() + " /lastUsed"}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("differences (-want +got):\n%s", diff)
-			}
-			if want := before.Provider(ref).Count(poolkeeper.UsageCount) + 1; again.Provider(ref).Count(poolkeeper.UsageCount) != want {
-				t.Errorf("usageCount is %d, want %d", again.Provider(ref).Count(poolkeeper.UsageCount), want)
-			}
-		})
-	}
-}
-
 // TestIdempotence is rule 3: a second import changes nothing.
 func TestIdempotence(t *testing.T) {
 	for _, name := range dirtest.RoundTrips {
@@ -185,11 +140,7 @@ func TestReadEquality(t *testing.T) {
 	for _, name := range dirtest.RoundTrips {
 		t.Run(name, func(t *testing.T) {
 			want, _ := read(t, dirtest.Configs(name))
-			got, err := imported(t, dirtest.Configs(name)).Snapshot(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			dirtest.SameState(t, want, got)
+			dirtest.SameState(t, want, snapshot(t, imported(t, dirtest.Configs(name))))
 		})
 	}
 }
