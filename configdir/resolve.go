@@ -83,6 +83,16 @@ func cmpDot(p string) string {
 	return p
 }
 
+// hasName reports whether something lies at a path, whose directory is resolved.
+func (r *root) hasName(p string) bool {
+	in, name, err := r.at(p)
+	if err != nil {
+		return false
+	}
+	_, err = in.Lstat(filepath.FromSlash(name))
+	return err == nil
+}
+
 // read reads a regular file by its resolved path.
 func (r *root) read(real string, limit int64) ([]byte, error) {
 	in, name, err := r.at(real)

@@ -139,6 +139,8 @@ func (w *walker) link(p, real string, above []string) error {
 			text = "a loop of links, left out"
 		case !errors.Is(err, fs.ErrNotExist):
 			return w.root.refusal(p, err)
+		case !w.root.hasName(path.Join(real, path.Base(p))):
+			return w.root.changed(p)
 		}
 		if p == configFile || p == poolsFile || p == passwordFile {
 			return w.root.refuse(p, poolkeeper.ErrInvalid, "%s", strings.TrimSuffix(text, ", left out")).
