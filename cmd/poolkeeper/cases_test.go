@@ -128,3 +128,39 @@ func takesCase(t *testing.T, r *target, c dirtest.Case, env map[string]string, p
 		t.Error("a second import changed the store")
 	}
 }
+
+// TestOddCounters counts on, by the command, from what is no whole number: none
+// of it is an error, and only what was used is another literal than before.
+func TestOddCounters(t *testing.T) {
+	t.Parallel()
+	r := standalone(t)
+	configs := filepath.Join(fixtures(t), "broken", "counters-not-numbers", "configs")
+	env := r.env(t, "odd:", configs)
+	expect(t, env, 0, "", "import")
+	var file map[string][]struct{ UUID string }
+	data, err := os.ReadFile(filepath.Join(configs, "provider_pools.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"13", "-4", "3", "1", "1", "1", "1", "1", "1", "9223372036854775807", "9223372036854775807", "8"}
+	if len(file["openai-custom"]) != len(want) {
+		t.Fatalf("%d providers", len(file["openai-custom"]))
+	}
+	for i, p := range file["openai-custom"] {
+		expect(t, env, 0, "", "usage", "openai-custom", p.UUID)
+		var now struct{ UsageCount json.Number }
+		out, _ := expect(t, env, 0, "", "provider", "get", "openai-custom", p.UUID)
+		if err := json.Unmarshal([]byte(out), &now); err != nil || now.UsageCount.String() != want[i] {
+			t.Errorf("%d: %s, want %s: %v", i, now.UsageCount, want[i], err)
+		}
+		if i == 0 { // the second one is as it was
+			out, _ := expect(t, env, 0, "", "provider", "get", "openai-custom", file["openai-custom"][2].UUID)
+			if !strings.Contains(out, `"usageCount": 2.5`) {
+				t.Errorf("what nobody used was changed: %s", out)
+			}
+		}
+	}
+}
