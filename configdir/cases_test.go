@@ -102,3 +102,37 @@ func writtenAgain(t *testing.T, c dirtest.Case, configs string, snap *poolkeeper
 		t.Errorf("read again: %v, %v", err, cmp.Err())
 	}
 }
+
+// TestLargeRuntime has a definition that only its runtime state makes too large:
+// the state is kept, and the provider reads as it did.
+func TestLargeRuntime(t *testing.T) {
+	def := `{"usageCount":1234567,"lastErrorMessage":"x","uuid":"u","x":"` + strings.Repeat("x", poolkeeper.MaxDefinition-30) + `"}`
+	snap, _ := read(t, dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": `{"t":[` + def + `]}`}))
+	p := snap.Pools["t"].Provider("u")
+	if err := poolkeeper.ValidateDefinition(p.Definition); err != nil {
+		t.Error(err)
+	}
+	if p.Count(poolkeeper.UsageCount) != 1234567 || p.Literal(poolkeeper.LastErrorMessage) != `"x"` {
+		t.Errorf("usageCount %s, lastErrorMessage %s", p.Literal(poolkeeper.UsageCount), p.Literal(poolkeeper.LastErrorMessage))
+	}
+	out, _ := write(t, snap)
+	again, _ := read(t, out)
+	dirtest.SameState(t, snap, again)
+}
+
+// TestStepInTheWay exports into a directory that has a file where a token path
+// goes through a directory: nothing is written.
+func TestStepInTheWay(t *testing.T) {
+	snap, _ := read(t, dirtest.WriteTree(t, map[string]string{
+		"configs/provider_pools.json": `{"t":[{"uuid":"u","A_TOKEN_FILE_PATH":"configs/up/../t.json"}]}`, "configs/t.json": "{}",
+	}))
+	dir := dirtest.WriteTree(t, map[string]string{"configs/up": "a file", "configs/t.json": "old"})
+	before := dirtest.Tree(t, dir)
+	_, err := configdir.WriteDir(context.Background(), dir, snap, &configdir.WriteOptions{Force: true})
+	if poolkeeper.ClassOf(err).Code != "exists" || !strings.Contains(err.Error(), filepath.Join(dir, "up")) {
+		t.Errorf("error %v", err)
+	}
+	if diff := cmp.Diff(before, dirtest.Tree(t, dir)); diff != "" {
+		t.Errorf("something was written:\n%s", diff)
+	}
+}

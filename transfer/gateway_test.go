@@ -3,6 +3,7 @@ package transfer_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -133,5 +134,39 @@ func TestGatewayCompanions(t *testing.T) {
 	}
 	if diff := cmp.Diff(left, extra, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("files beside them (-original +export):\n%s", diff)
+	}
+}
+
+// TestGatewaySteps has token paths that go up again out of directories with
+// nothing in them to carry, out of the root and back, and below a link.
+func TestGatewaySteps(t *testing.T) {
+	source := dirtest.WriteTree(t, map[string]string{
+		"configs/provider_pools.json": `{"claude-kiro-oauth":[
+			{"uuid":"a","KIRO_OAUTH_CREDS_FILE_PATH":"configs/kiro/empty/../a.json"},
+			{"uuid":"b","KIRO_OAUTH_CREDS_FILE_PATH":"./configs/kiro/one/two/../../a.json"},
+			{"uuid":"c","KIRO_OAUTH_CREDS_FILE_PATH":"beside/../configs/kiro/a.json"},
+			{"uuid":"d","KIRO_OAUTH_CREDS_FILE_PATH":"configs/../configs/temp/../kiro/\u002e\u002e/kiro/a.json"}]}`,
+		"configs/kiro/a.json": `{"accessToken":"a"}`,
+		"configs/temp/x":      "left out",
+	})
+	root := filepath.Dir(source)
+	for _, dir := range []string{"configs/kiro/empty", "configs/kiro/one/two", "beside"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, _ := dirtest.Gateway(t, root)
+	out, report := write(t, snapshot(t, imported(t, source)))
+	got, _ := dirtest.Gateway(t, filepath.Dir(out))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("credentials (-original +export):\n%s", diff)
+	}
+	for where, content := range got {
+		if !strings.HasPrefix(content, "file ") {
+			t.Errorf("%s: %s", where, content)
+		}
+	}
+	if report.TokenFiles != 1 || len(got) != 4 {
+		t.Errorf("%d token files, %d credentials", report.TokenFiles, len(got))
 	}
 }
