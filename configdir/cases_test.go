@@ -136,3 +136,16 @@ func TestStepInTheWay(t *testing.T) {
 		t.Errorf("something was written:\n%s", diff)
 	}
 }
+
+// TestDeepDefinition exports what indentation would make ten thousand times as
+// large.
+func TestDeepDefinition(t *testing.T) {
+	const depth = 9000
+	def := `{"uuid":"u","x":` + strings.Repeat(`[`, depth) + strings.Repeat(`]`, depth) + `}`
+	snap, _ := read(t, dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": `{"t":[` + def + `,{"uuid":"v"}]}`}))
+	out, _ := write(t, snap)
+	want := "{\n  \"t\": [\n    " + def + ",\n    {\n      \"uuid\": \"v\"\n    }\n  ]\n}"
+	if got := dirtest.Tree(t, out)["provider_pools.json"]; got != want {
+		t.Errorf("%d bytes, want %d", len(got), len(want))
+	}
+}
