@@ -128,9 +128,11 @@ func TestStepInTheWay(t *testing.T) {
 	}))
 	dir := dirtest.WriteTree(t, map[string]string{"configs/up": "a file", "configs/t.json": "old"})
 	before := dirtest.Tree(t, dir)
-	_, err := configdir.WriteDir(context.Background(), dir, snap, &configdir.WriteOptions{Force: true})
-	if poolkeeper.ClassOf(err).Code != "exists" || !strings.Contains(err.Error(), filepath.Join(dir, "up")) {
-		t.Errorf("error %v", err)
+	for _, dry := range []bool{true, false} {
+		_, err := configdir.WriteDir(context.Background(), dir, snap, &configdir.WriteOptions{Force: true, DryRun: dry})
+		if err == nil || poolkeeper.ClassOf(err).Code != "exists" || !strings.Contains(err.Error(), filepath.Join(dir, "up")) {
+			t.Errorf("dry run %v: error %v", dry, err)
+		}
 	}
 	if diff := cmp.Diff(before, dirtest.Tree(t, dir)); diff != "" {
 		t.Errorf("something was written:\n%s", diff)

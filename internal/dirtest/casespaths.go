@@ -26,10 +26,7 @@ func pathCases() []Case {
 		return taken("path-"+name, with(map[string]string{"configs/config.json": "{}", "configs/pwd": "x", "configs/plugins.json": "{}"}, p), pathNote("token-reserved", "0"))
 	}
 	file := map[string]string{"configs/kiro/t.json": "{}"}
-	var same []string
-	for _, s := range []string{"configs/kiro/t.json", "./configs/kiro/t.json", "configs//kiro/./t.json", "configs/kiro/../kiro/t.json", ".//./configs/kiro/t.json", "configs/kiro//t.json"} {
-		same = append(same, s)
-	}
+	same := []string{"configs/kiro/t.json", "./configs/kiro/t.json", "configs//kiro/./t.json", "configs/kiro/../kiro/t.json", ".//./configs/kiro/t.json", "configs/kiro//t.json"}
 	twoTypes := dir{files: map[string]string{
 		poolsAt:          `{"gemini-cli-oauth":[{"uuid":"a","GEMINI_OAUTH_CREDS_FILE_PATH":"./configs/g.json"}],"gemini-antigravity":[{"uuid":"a","ANTIGRAVITY_OAUTH_CREDS_FILE_PATH":"configs//x/../g.json"}]}`,
 		"configs/g.json": "{}",
