@@ -119,6 +119,15 @@ type Backend interface {
 	Close() error
 }
 
+// An ImportMarker is a Backend that can say of its initialised store that an
+// import into it is unfinished, as Info shows by Importing.
+type ImportMarker interface {
+	// MarkImport marks the store in the name of a run, in place of any other, or
+	// takes the mark of that run away; that of another one stays, and no mark is
+	// no error. It changes nothing else. Errors are those of Apply.
+	MarkImport(ctx context.Context, run string, unfinished bool) error
+}
+
 // Info describes a store.
 type Info struct {
 	Backend   string            `json:"backend"`             // "memory", "redis"

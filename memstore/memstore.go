@@ -86,9 +86,28 @@ func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
 	case err != nil:
 		info.Problem = poolkeeper.ErrUninitialized.Error()
 	default:
-		info.Ready, info.Epoch = true, s.meta["epoch"]
+		info.Ready, info.Epoch, info.Importing = true, s.meta["epoch"], s.meta["importing"] != ""
 	}
 	return info, nil
+}
+
+// MarkImport implements poolkeeper.ImportMarker.
+func (s *Store) MarkImport(ctx context.Context, run string, unfinished bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.usable(); err != nil {
+		return err
+	}
+	switch {
+	case unfinished:
+		s.meta["importing"] = run
+	case s.meta["importing"] == run:
+		delete(s.meta, "importing")
+	}
+	return nil
 }
 
 // Close drops the state.

@@ -39,6 +39,7 @@ var (
 	sweepScript    = newScript("sweep", "sweep")
 	readScript     = newScript("provider_read", "provider_read")
 	commitScript   = newScript("commit", "commit")
+	markScript     = newScript("mark", "mark")
 )
 
 // run executes a script by its SHA-1, and by its source where the server does

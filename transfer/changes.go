@@ -9,7 +9,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/show"
 )
 
-// A Change is one thing that an import added, changed or kept.
+// A Change is one thing that an import adds, changes, keeps or removes.
 type Change struct {
 	What string `json:"what"`           // the key or provider, as they print themselves
 	Path string `json:"path,omitempty"` // the file, of a token
@@ -28,7 +28,8 @@ func (c Change) String() string {
 	return s
 }
 
-// An ImportResult says what an import did, or would do.
+// An ImportResult says what an import is going to do, would do, or did. It is
+// complete before anything is written.
 type ImportResult struct {
 	// Report is that of reading the directory.
 	Report *configdir.Report `json:"report"`
@@ -43,13 +44,15 @@ type ImportResult struct {
 
 	Added   []Change `json:"added"`
 	Changed []Change `json:"changed"`
+	// Removed is what only the store had, where it is to mirror the directory.
+	Removed []Change `json:"removed"`
 	// Kept is what differs, and stays as the store has it.
 	Kept      []Change `json:"kept"`
 	Unchanged int      `json:"unchanged"`
 }
 
-// Changes is how many things were added or changed.
-func (r *ImportResult) Changes() int { return len(r.Added) + len(r.Changed) }
+// Changes is how many things were added, changed or removed.
+func (r *ImportResult) Changes() int { return len(r.Added) + len(r.Changed) + len(r.Removed) }
 
 // String is the summary of the result, on one line.
 func (r *ImportResult) String() string {
@@ -74,6 +77,10 @@ func (im *importer) added(k poolkeeper.Key, path, why string) {
 
 func (im *importer) changed(k poolkeeper.Key, path, why string) {
 	im.result.Changed = append(im.result.Changed, changeOf(k, path, why))
+}
+
+func (im *importer) removed(k poolkeeper.Key, path string) {
+	im.result.Removed = append(im.result.Removed, changeOf(k, path, ""))
 }
 
 func (im *importer) keep(k poolkeeper.Key, path, why string) {

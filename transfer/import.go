@@ -17,8 +17,14 @@ type ImportOptions struct {
 	// Force lets the directory win where the store would otherwise keep what it
 	// has: runtime state, tokens and sessions.
 	Force bool
+	// Mirror removes from the store what the directory does not have: pools and
+	// providers, tokens, documents, files, sessions, configuration, password.
+	Mirror bool
 	// DryRun reports what would be done, and does nothing.
 	DryRun bool
+	// Plan, where not nil, is called with what is going to be done, before
+	// anything is written. An error of it ends the import.
+	Plan func(*ImportResult) error
 	// Progress, where not nil, is called with how much is done of how much.
 	Progress func(done, total int)
 	// Now is the clock; time.Now where nil.
@@ -28,7 +34,10 @@ type ImportOptions struct {
 // Import brings a directory into a store. An uninitialised store becomes what
 // the directory is, with its last step. In any other, tokens, files and
 // documents are changed first, then each pool as a whole, then the
-// configuration; nothing is removed, and what is only in the store stays.
+// configuration; what is only in the store stays, or is removed last with
+// Mirror. All of it is planned before anything is written, and what is planned
+// is what is done: where somebody changes the store in between so that it would
+// be something else, the import ends with [poolkeeper.ErrConflict].
 //
 // Without Force, counters do not go back: a usageCount that is greater in the
 // directory is added up to, all other runtime state stays. A stored token is
@@ -41,16 +50,43 @@ type ImportOptions struct {
 // [poolkeeper.ErrDiffers] says that somebody changed it meanwhile. After an
 // error, an import is simply run again.
 func Import(ctx context.Context, st *poolkeeper.Store, dir string, opts *ImportOptions) (*ImportResult, error) {
-	if opts == nil {
-		opts = &ImportOptions{}
-	}
-	now := millis(opts.Now)
-	snap, report, err := configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: fixed(now)})
+	d, err := ReadDirectory(ctx, dir, opts)
 	if err != nil {
 		return nil, err
 	}
-	im := &importer{ctx: ctx, st: st, opts: opts, now: now, path: dir, dir: snap}
+	return d.Import(ctx, st)
+}
+
+// A Directory is a configs/ directory that was read, to be imported.
+type Directory struct {
+	path   string
+	snap   *poolkeeper.Snapshot
+	report *configdir.Report
+	opts   *ImportOptions
+	now    int64
+}
+
+// ReadDirectory is the first half of [Import], for those who want to know that a
+// directory can be read before they open a store. Options are those of the whole.
+func ReadDirectory(ctx context.Context, dir string, opts *ImportOptions) (*Directory, error) {
+	if opts == nil {
+		opts = &ImportOptions{}
+	}
+	d := &Directory{path: dir, opts: opts, now: millis(opts.Now)}
+	var err error
+	d.snap, d.report, err = configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: fixed(d.now)})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Import is the second half of [Import]. It can be called once.
+func (d *Directory) Import(ctx context.Context, st *poolkeeper.Store) (*ImportResult, error) {
+	opts, report, dir := d.opts, d.report, d.path
+	im := &importer{ctx: ctx, st: st, opts: opts, now: d.now, path: dir, dir: d.snap}
 	im.result = &ImportResult{Report: report, DryRun: opts.DryRun, Providers: report.Providers, Tokens: report.Tokens, Config: report.Config}
+	var err error
 	im.store, err = st.Snapshot(ctx)
 	switch {
 	case errors.Is(err, poolkeeper.ErrUninitialized):
@@ -88,6 +124,7 @@ type importer struct {
 	result  *ImportResult
 	kept    map[poolkeeper.Key]bool // what may differ at the end
 	claimed map[poolkeeper.Ref]bool // refs whose stored token is spoken for
+	used    map[poolkeeper.Key]bool // values of the store that the directory has
 
 	done, total int
 }
@@ -112,8 +149,8 @@ func (im *importer) restore() error {
 		im.added(k, "", "")
 	}
 	im.total = len(im.result.Added)
-	if im.opts.DryRun {
-		return nil
+	if err := im.announce(); err != nil || im.opts.DryRun {
+		return err
 	}
 	im.dir.Meta["migratedAt"] = time.UnixMilli(im.now).UTC().Format("2006-01-02T15:04:05.000Z")
 	im.dir.Meta["migratedFrom"] = "directory"
@@ -127,7 +164,7 @@ func (im *importer) restore() error {
 
 // update brings the directory into an initialised store.
 func (im *importer) update() error {
-	im.kept, im.claimed = map[poolkeeper.Key]bool{}, map[poolkeeper.Ref]bool{}
+	im.kept, im.claimed, im.used = map[poolkeeper.Key]bool{}, map[poolkeeper.Ref]bool{}, map[poolkeeper.Key]bool{}
 	var values valuePlan
 	im.planTokens(&values)
 	im.planValues(&values)
@@ -138,15 +175,20 @@ func (im *importer) update() error {
 	for _, t := range im.dir.Types {
 		p := im.planPool(im.dir.Pools[t], im.store.Pools[t])
 		im.total += p.ops()
+		im.merge(p)
 		pools = append(pools, p)
 	}
 	order := im.planTypes()
-	im.total += len(values.moves) + len(values.moveRefs) + len(values.data) + len(values.refs) + len(values.last) + len(order)
-	if im.opts.DryRun {
-		for _, p := range pools {
-			im.merge(p)
-		}
-		return nil
+	gone, excess := im.planRemovals()
+	for _, ops := range [][]poolkeeper.Op{values.moves, values.moveRefs, values.data, values.refs, gone, order, values.last, excess} {
+		im.total += len(ops)
+	}
+	if err := im.announce(); err != nil || im.opts.DryRun {
+		return err
+	}
+	finish, err := im.mark()
+	if err != nil {
+		return err
 	}
 	for _, ops := range [][]poolkeeper.Op{values.moves, values.moveRefs, values.data, values.refs} {
 		if err := im.apply(ops); err != nil {
@@ -158,12 +200,20 @@ func (im *importer) update() error {
 			return err
 		}
 	}
-	for _, ops := range [][]poolkeeper.Op{order, values.last} {
+	for _, ops := range [][]poolkeeper.Op{gone, order, values.last, excess} {
 		if err := im.apply(ops); err != nil {
 			return err
 		}
 	}
-	return nil
+	return finish()
+}
+
+// announce says what is going to be done.
+func (im *importer) announce() error {
+	if err := im.ctx.Err(); err != nil || im.opts.Plan == nil {
+		return err
+	}
+	return im.opts.Plan(im.result)
 }
 
 // apply applies ops, some at a time.
@@ -176,6 +226,9 @@ func (im *importer) apply(ops []poolkeeper.Op) error {
 			n++
 		}
 		for i, r := range im.st.Apply(im.ctx, ops[:n]...) {
+			if ops[i].Kind == poolkeeper.OpDelete && errors.Is(r.Err, poolkeeper.ErrNotFound) {
+				continue // a session that has ended by itself
+			}
 			if r.Err != nil {
 				return im.failed(&ops[i], r.Err)
 			}
@@ -195,9 +248,10 @@ func (im *importer) failed(op *poolkeeper.Op, err error) error {
 	return err
 }
 
-// verify compares the store with the directory, save for what was kept and
-// what is only in the store.
+// verify compares the store with the directory, save for what was kept and,
+// unless it mirrors the directory, what is only in the store.
 func (im *importer) verify() error {
+	im.store = nil // it is no longer needed, and may be big
 	got, err := im.st.Snapshot(im.ctx)
 	if err != nil {
 		return err
@@ -206,7 +260,9 @@ func (im *importer) verify() error {
 	if err != nil {
 		return err
 	}
-	c.Differences = slices.DeleteFunc(c.Differences, func(d configdir.Difference) bool { return d.Kind == configdir.Extra || im.kept[d.Key] })
+	c.Differences = slices.DeleteFunc(c.Differences, func(d configdir.Difference) bool {
+		return d.Kind == configdir.Extra && !im.opts.Mirror || im.kept[d.Key]
+	})
 	if err := c.Err(); err != nil {
 		return poolkeeper.Errorf(poolkeeper.ErrDiffers, "verified after the import: %v", err).
 			WithHint("somebody may have changed the store meanwhile: run the import again")

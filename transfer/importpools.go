@@ -14,9 +14,9 @@ type poolPlan struct {
 	replace *poolkeeper.Op  // nil where its definitions and order are right
 	usage   []poolkeeper.Op // what the counters are behind
 
-	added, changed, kept []Change
-	keptKeys             []poolkeeper.Key
-	unchanged            int
+	added, changed, removed, kept []Change
+	keptKeys                      []poolkeeper.Key
+	unchanged                     int
 }
 
 func (p *poolPlan) ops() int {
@@ -30,6 +30,7 @@ func (p *poolPlan) ops() int {
 func (im *importer) merge(p *poolPlan) {
 	im.result.Added = append(im.result.Added, p.added...)
 	im.result.Changed = append(im.result.Changed, p.changed...)
+	im.result.Removed = append(im.result.Removed, p.removed...)
 	im.result.Kept = append(im.result.Kept, p.kept...)
 	im.result.Unchanged += p.unchanged
 	for _, k := range p.keptKeys {
@@ -72,7 +73,7 @@ func (im *importer) findAliases() error {
 }
 
 // planPool plans one pool: the providers of the directory in their order, then
-// those that are only in the store.
+// those that are only in the store, unless they are to go.
 func (im *importer) planPool(dir, stored *poolkeeper.Pool) *poolPlan {
 	plan := &poolPlan{dir: dir}
 	op := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey(dir.Type), If: poolkeeper.IfAbsent}
@@ -100,6 +101,7 @@ func (im *importer) planPool(dir, stored *poolkeeper.Pool) *poolPlan {
 			// It has a new id in the store: that is its newer name.
 			if id, ok := im.store.Aliases[given.Ref]; ok && byID[id] != nil {
 				plan.keep(key, "it was renamed to "+show.Clip(show.Name(id))+" in the store, and stays as it is there")
+				plan.keptKeys = append(plan.keptKeys, poolkeeper.ProviderKey(byID[id].Ref))
 				if !taken[id] {
 					taken[id] = true
 					op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: id, Definition: byID[id].Definition})
@@ -119,7 +121,12 @@ func (im *importer) planPool(dir, stored *poolkeeper.Pool) *poolPlan {
 		op.Providers = append(op.Providers, record)
 	}
 	for _, id := range was {
-		if !taken[id] {
+		switch {
+		case taken[id]:
+		case im.opts.Mirror:
+			plan.removed = append(plan.removed, changeOf(poolkeeper.ProviderKey(byID[id].Ref), "", ""))
+			replace = true
+		default:
 			op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: id, Definition: byID[id].Definition})
 		}
 	}
@@ -138,8 +145,14 @@ func (p *poolPlan) keep(k poolkeeper.Key, why string) {
 	p.keptKeys = append(p.keptKeys, k)
 }
 
+// same reports whether two plans of a pool do the same things.
+func (p *poolPlan) same(other *poolPlan) bool {
+	return slices.Equal(p.added, other.added) && slices.Equal(p.changed, other.changed) && slices.Equal(p.removed, other.removed)
+}
+
 // applyPool applies the plan of a pool, and plans it again where somebody
-// changed the pool since it was read.
+// changed the pool since it was read. What was announced is what is done: a plan
+// that now does something else is not carried out.
 func (im *importer) applyPool(p *poolPlan) error {
 	const tries = 5
 	for n := 1; p.replace != nil; n++ {
@@ -155,11 +168,12 @@ func (im *importer) applyPool(p *poolPlan) error {
 		if err != nil {
 			return err
 		}
-		p = im.planPool(p.dir, snap.Pools[p.dir.Type])
+		again := im.planPool(p.dir, snap.Pools[p.dir.Type])
+		if !again.same(p) {
+			return im.failed(p.replace, poolkeeper.Errorf(poolkeeper.ErrConflict, "somebody changed the pool since the import was planned").
+				WithHint("run the import again, for a new plan"))
+		}
+		p = again
 	}
-	if err := im.apply(p.usage); err != nil {
-		return err
-	}
-	im.merge(p)
-	return nil
+	return im.apply(p.usage)
 }

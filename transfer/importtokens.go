@@ -88,13 +88,17 @@ func (t *tokenPlanner) emit(g *tokenGroup) {
 	case !t.wins(key, g.paths[0], g.stored, g.data):
 		data = g.stored
 	}
+	t.used[key] = true
+	for _, o := range g.also {
+		t.used[poolkeeper.TokenKey(o)] = true
+	}
 	ops, refs := &t.plan.data, &t.plan.refs
 	paths := g.paths
 	if g.from != nil {
 		// What moves is copied before its former place is taken.
 		ops, refs = &t.plan.moves, &t.plan.moveRefs
 		for _, p := range t.paths[*g.from] {
-			if !t.inDir[p] {
+			if !t.inDir[p] && !t.opts.Mirror {
 				paths = append(paths[:len(paths):len(paths)], p)
 			}
 		}
@@ -107,6 +111,7 @@ func (t *tokenPlanner) emit(g *tokenGroup) {
 		}
 	}
 	for _, p := range paths {
+		t.used[poolkeeper.TokenRefKey(p)] = true
 		o, ok := t.owner[p]
 		if ok && (o == g.ref || t.groups[o] == g && g.from == nil) {
 			continue

@@ -3,6 +3,7 @@ package transfer
 import (
 	"bytes"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -44,6 +45,7 @@ func (im *importer) planValues(plan *valuePlan) {
 func (im *importer) put(ops *[]poolkeeper.Op, k poolkeeper.Key, path string, d poolkeeper.Document) {
 	op := poolkeeper.Op{Kind: poolkeeper.OpPut, Key: k, Data: d.Data, ExpiresAt: d.ExpiresAt, If: poolkeeper.IfAbsent}
 	old, ok := im.store.Values[k]
+	im.used[k] = true
 	switch {
 	case !ok:
 		im.added(k, path, "")
@@ -62,6 +64,7 @@ func (im *importer) planFile(plan *valuePlan, k poolkeeper.Key) {
 	d := im.dir.Values[k]
 	if owner, ok := im.storedOwner(k.Name); ok {
 		if stored, ok := im.store.Token(owner); ok {
+			im.used[poolkeeper.TokenKey(owner)], im.used[poolkeeper.TokenRefKey(k.Name)] = true, true
 			if im.claimed[owner] { // its provider has moved to another file
 				im.keep(poolkeeper.TokenKey(owner), k.Name, "the path still names the stored token of that provider")
 				return
@@ -88,6 +91,7 @@ func (im *importer) planDocument(plan *valuePlan, k poolkeeper.Key) {
 	if k.Name == configdir.TokenStore {
 		// It is the same where the sessions make it so.
 		if configdir.SameTokenStore(im.dir, im.store, time.UnixMilli(im.now)) {
+			im.used[k] = true
 			im.result.Unchanged++
 			return
 		}
@@ -99,6 +103,7 @@ func (im *importer) planSession(plan *valuePlan, k poolkeeper.Key) {
 	d := im.dir.Values[k]
 	old, ok := im.store.Values[k]
 	if ok && !im.opts.Force && !bytes.Equal(old.Data, d.Data) && (old.ExpiresAt == 0 || im.now < old.ExpiresAt) {
+		im.used[k] = true
 		im.keep(k, "", "the stored session stays")
 		return
 	}
@@ -106,7 +111,7 @@ func (im *importer) planSession(plan *valuePlan, k poolkeeper.Key) {
 }
 
 // planTypes plans the order of the types: that of the directory, then the
-// types that are only in the store.
+// types that are only in the store, and stay.
 func (im *importer) planTypes() []poolkeeper.Op {
 	inDir := make(map[string]bool, len(im.dir.Types))
 	for _, t := range im.dir.Types {
@@ -114,7 +119,10 @@ func (im *importer) planTypes() []poolkeeper.Op {
 	}
 	order := append([]string(nil), im.dir.Types...)
 	present := append([]string(nil), im.store.Types...)
-	for _, t := range im.store.Types {
+	if im.opts.Mirror { // the others are gone by then
+		present = slices.DeleteFunc(present, func(t string) bool { return !inDir[t] })
+	}
+	for _, t := range present {
 		if !inDir[t] {
 			order = append(order, t)
 		}

@@ -29,9 +29,16 @@ func TestRandomImport(t *testing.T) {
 			if _, err := configdir.WriteDir(context.Background(), dir, m.Snapshot(), nil); err != nil {
 				t.Fatalf("seed %d, run %d.%d: %v", seed, i, step, err)
 			}
-			opts := &transfer.ImportOptions{Force: m.IntN(2) == 0}
-			if _, err := transfer.Import(context.Background(), st, dir, opts); err != nil {
+			opts := &transfer.ImportOptions{Force: m.IntN(2) == 0, Mirror: m.IntN(2) == 0}
+			res, err := transfer.Import(context.Background(), st, dir, opts)
+			if err != nil {
 				t.Fatalf("seed %d, run %d.%d: %v", seed, i, step, err)
+			}
+			if len(res.Removed) > 0 && !opts.Mirror {
+				t.Fatalf("seed %d, run %d.%d: removed %v", seed, i, step, res.Removed)
+			}
+			if c, err := transfer.Verify(context.Background(), st, dir, nil); opts.Mirror && opts.Force && err != nil {
+				t.Fatalf("seed %d, run %d.%d: a mirror differs: %v\n%v", seed, i, step, err, c)
 			}
 			again, err := transfer.Import(context.Background(), st, dir, opts)
 			if err != nil || again.Changes() != 0 {

@@ -60,7 +60,7 @@ func (t *tokenPlanner) settle(g *tokenGroup) {
 	}
 	// Its provider named another file before. Whoever else names that one gets
 	// what is stored; else it is the token of the provider all the same.
-	if r, ok := t.vacant(t.paths[g.owner]); ok {
+	if r, ok := t.vacant(t.paths[g.owner]); ok && !t.opts.Mirror {
 		from := g.owner
 		moved := &tokenGroup{owner: r, ref: r, paths: t.paths[g.owner], data: d.Data, stored: d.Data, from: &from}
 		t.claim(r, moved)
@@ -126,7 +126,11 @@ func (t *tokenPlanner) naming(path string) []poolkeeper.Ref {
 	if t.namers == nil {
 		t.namers = map[string][]poolkeeper.Ref{}
 		inDir := map[poolkeeper.Ref]bool{}
-		for _, snap := range []*poolkeeper.Snapshot{t.dir, t.store} {
+		snaps := []*poolkeeper.Snapshot{t.dir, t.store}
+		if t.opts.Mirror {
+			snaps = snaps[:1] // what only the store has will be gone
+		}
+		for _, snap := range snaps {
 			for _, typ := range snap.Types {
 				for i := range snap.Pools[typ].Providers {
 					p := &snap.Pools[typ].Providers[i]

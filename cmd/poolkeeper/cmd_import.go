@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 
-	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/transfer"
 	"github.com/spf13/cobra"
 )
@@ -15,14 +15,24 @@ func (a *app) importCommand() *cobra.Command {
 		Short: "Bring a configs/ directory into the store",
 		Long: `Brings a directory of the gateway into the store: configuration, pools, tokens,
 password, sessions and all other files, each to the byte. An empty store becomes
-what the directory is, with the last step. In another one nothing is removed, and
-without --force counters do not go back and newer tokens stay; what is kept is
-listed. At the end the store is compared with the directory. A second import of
-the same directory makes 0 changes, and one that was cut off is simply run again.
+what the directory is, with the last step. In another one nothing is removed unless
+--mirror is given, and without --force counters do not go back and newer tokens
+stay.
+
+First it lists what it is going to do, each thing on a line: add, change, remove,
+and keep for what differs and stays. That is what is then done; --dry-run ends
+there. At the end the store is compared with the directory. A second import of the
+same directory makes 0 changes. One that was cut off shows in "poolkeeper status",
+and is simply run again.
+
+With --mirror the store has nothing that the directory does not have: providers,
+pools, tokens, documents, files, sessions, configuration and password that are only
+in the store are removed. With --force as well, verify then finds no difference.
 
 Stop the gateway first, or its next save is not in the store.`,
 		Example: `  poolkeeper import --config-dir ./configs --dry-run
-  poolkeeper import --config-dir ./configs --redis-url redis://localhost:6379`,
+  poolkeeper import --config-dir ./configs --redis-url redis://localhost:6379
+  poolkeeper import --config-dir ./configs --mirror --force --dry-run`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := a.settings()
@@ -31,7 +41,8 @@ Stop the gateway first, or its next save is not in the store.`,
 			}
 			// What is wrong with the directory comes before what is wrong with
 			// the settings in it, and before any connection.
-			if _, _, err := configdir.ReadDir(cmd.Context(), set.ConfigDir, nil); err != nil {
+			dir, err := transfer.ReadDirectory(cmd.Context(), set.ConfigDir, &opts)
+			if err != nil {
 				return err
 			}
 			st, err := a.kept(cmd.Context())
@@ -39,16 +50,8 @@ Stop the gateway first, or its next save is not in the store.`,
 				return err
 			}
 			defer st.Close()
-			if isTerminal(a.errOut) {
-				opts.Progress = func(done, total int) {
-					end := ""
-					if done == total {
-						end = "\n"
-					}
-					fmt.Fprintf(a.errOut, "\r%d of %d%s", done, total, end)
-				}
-			}
-			result, err := transfer.Import(cmd.Context(), st, set.ConfigDir, &opts)
+			opts.Plan, opts.Progress = a.printPlan, a.progress()
+			result, err := dir.Import(cmd.Context(), st)
 			if result == nil || err != nil {
 				return err
 			}
@@ -56,20 +59,29 @@ Stop the gateway first, or its next save is not in the store.`,
 		},
 	}
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
+	cmd.Flags().BoolVar(&opts.Mirror, "mirror", false, "remove from the store what the directory does not have")
 	cmd.Flags().BoolVar(&opts.Force, "force", false, "let counters go back, and tokens be replaced by those of the directory")
 	return cmd
 }
 
-func (a *app) printImport(r *transfer.ImportResult) error {
+// printPlan lists what an import is going to do, before it does it.
+func (a *app) printPlan(r *transfer.ImportResult) error {
 	a.warn(r.Report)
+	lines := bufio.NewWriter(a.errOut)
 	for _, list := range []struct {
 		what    string
 		changes []transfer.Change
-	}{{"add", r.Added}, {"change", r.Changed}, {"keep", r.Kept}} {
+	}{{"add", r.Added}, {"change", r.Changed}, {"remove", r.Removed}, {"keep", r.Kept}} {
 		for _, c := range list.changes {
-			a.note("%s: %s", list.what, c)
+			fmt.Fprintf(lines, "%s: %s\n", list.what, c)
 		}
 	}
+	// A reader who has gone away does not stop an import.
+	_ = lines.Flush()
+	return nil
+}
+
+func (a *app) printImport(r *transfer.ImportResult) error {
 	if a.json {
 		return a.printJSON(struct {
 			*transfer.ImportResult

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// progress returns what shows on a terminal how far a long piece of work is, on
+// one line that is written over; nil where stderr is no terminal.
+func (a *app) progress() func(done, total int) {
+	if !isTerminal(a.errOut) {
+		return nil
+	}
+	const often = 100 * time.Millisecond
+	var last time.Time
+	return func(done, total int) {
+		if now := time.Now(); done == total || now.Sub(last) >= often {
+			last = now
+			end := ""
+			if done == total {
+				end = "\n"
+			}
+			fmt.Fprintf(a.errOut, "\r%d of %d%s", done, total, end)
+		}
+	}
+}

@@ -1,0 +1,44 @@
+package transfer
+
+import (
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// planRemovals plans, where the store is to mirror the directory, the removal
+// of what only the store has: pools, and values. Of the values, what names
+// another thing goes before it: the paths of a token before the token.
+func (im *importer) planRemovals() (pools, values []poolkeeper.Op) {
+	if !im.opts.Mirror {
+		return nil, nil
+	}
+	for _, t := range im.store.Types {
+		stored := im.store.Pools[t]
+		if im.dir.Pools[t] != nil || stored == nil {
+			continue
+		}
+		key := poolkeeper.PoolKey(t)
+		for i := range stored.Providers {
+			im.removed(poolkeeper.ProviderKey(stored.Providers[i].Ref), "")
+		}
+		im.removed(key, "")
+		pools = append(pools, poolkeeper.Op{Kind: poolkeeper.OpDeletePool, Key: key, If: poolkeeper.If(stored.Structure.String())})
+	}
+	for _, kind := range []poolkeeper.KeyKind{
+		poolkeeper.KindTokenRefs, poolkeeper.KindToken, poolkeeper.KindFile, poolkeeper.KindDocument,
+		poolkeeper.KindSession, poolkeeper.KindConfig, poolkeeper.KindPassword,
+	} {
+		for _, k := range im.store.KeysOf(kind) {
+			if im.used[k] {
+				continue
+			}
+			d := im.store.Values[k]
+			op := poolkeeper.Op{Kind: poolkeeper.OpDelete, Key: k, If: poolkeeper.If(d.ETag())}
+			if kind == poolkeeper.KindSession {
+				op.If = poolkeeper.Always // it may end by itself meanwhile
+			}
+			im.removed(k, "")
+			values = append(values, op)
+		}
+	}
+	return pools, values
+}
