@@ -40,6 +40,7 @@ type plan struct {
 // armed is a cut that was switched on for the next commands.
 type armed struct {
 	cut  string
+	skip int // commands that pass before
 	left int // negative: no limit
 	only []string
 }
@@ -120,6 +121,10 @@ func (f *faultState) decide(name string) plan {
 		if !hits(name, a.only) {
 			continue
 		}
+		if a.skip > 0 {
+			a.skip--
+			continue
+		}
 		p.cut = a.cut
 		if a.left--; a.left == 0 {
 			f.armed = slices.Delete(f.armed, i, i+1)
@@ -160,6 +165,18 @@ func (p *Proxy) arm(cut string, n int, only []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults.arm(cut, n, only)
+}
+
+// StopAfter lets n commands pass, as if the client were killed then: none of
+// those after them reaches the upstream. Where executed is set one more does,
+// whose answer is not delivered. What clients send by themselves does not count.
+func (p *Proxy) StopAfter(n int, executed bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if executed {
+		p.faults.armed = append(p.faults.armed, &armed{cut: FaultCutAfter, skip: n, left: 1})
+	}
+	p.faults.armed = append(p.faults.armed, &armed{cut: FaultCutBefore, skip: n, left: -1})
 }
 
 // Delay delivers a reply no earlier than d after its command came; 0 ends it.
