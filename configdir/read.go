@@ -41,7 +41,7 @@ func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Sn
 	}
 	defer root.close()
 	report := &Report{}
-	w := &walker{ctx: ctx, root: root, report: report, files: map[string]*scanned{}}
+	w := newWalker(ctx, root, report)
 	if err := w.walk(root.dir, Name, Name, nil); err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/show"
@@ -22,8 +23,10 @@ type root struct {
 	// in it is not its parent.
 	linked bool
 
-	dir    *os.Root
-	parent *os.Root // opened on first use
+	dir *os.Root
+
+	mu     sync.Mutex // guards parent
+	parent *os.Root   // opened on first use
 }
 
 var (
@@ -116,6 +119,8 @@ func (r *root) at(p string) (*os.Root, string, error) {
 	if rest, ok := inDir(p); ok {
 		return r.dir, rest, nil
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.parent == nil {
 		parent, err := os.OpenRoot(r.top)
 		if err != nil {

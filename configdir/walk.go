@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -27,8 +28,17 @@ type walker struct {
 	root   *root
 	report *Report
 	files  map[string]*scanned
-	links  int // links to directories that were followed
+	links  *atomic.Int64 // links to directories that were followed
+	spare  chan struct{} // holds one for each more walker that may run
 }
+
+func newWalker(ctx context.Context, root *root, report *Report) *walker {
+	return &walker{ctx: ctx, root: root, report: report, files: map[string]*scanned{}, links: new(atomic.Int64), spare: make(chan struct{}, walkers-1)}
+}
+
+// walkers is how many directories are read at a time: most of the time goes by
+// waiting for the file system.
+const walkers = 8
 
 // maxLinks bounds the links to directories that one walk follows: links among
 // a few directories can make a tree of any size.
@@ -62,6 +72,7 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 	if err != nil {
 		return err
 	}
+	var dirs []fs.DirEntry
 	for _, e := range entries {
 		p, rp := at+"/"+e.Name(), path.Join(real, e.Name())
 		if poolkeeper.ValidatePath(p) != nil || !utf8.ValidString(e.Name()) {
@@ -72,7 +83,7 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 		case 0:
 			err = w.file(p, rp, func(limit int64) ([]byte, error) { return w.root.readIn(in, e.Name(), p, limit) })
 		case fs.ModeDir:
-			err = w.enter(in, e.Name(), p, rp, above)
+			dirs = append(dirs, e)
 		case fs.ModeSymlink:
 			err = w.link(p, real, above)
 		default:
@@ -82,7 +93,7 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 			return err
 		}
 	}
-	return nil
+	return w.descend(in, dirs, at, real, above)
 }
 
 func (w *walker) list(in *os.Root, at string) ([]fs.DirEntry, error) {
@@ -162,7 +173,7 @@ func (w *walker) link(p, real string, above []string) error {
 			return nil
 		}
 	}
-	if w.links++; w.links > maxLinks {
+	if w.links.Add(1) > maxLinks {
 		w.report.note(p, "", CodeLink, "left out: more than %d links to directories", maxLinks)
 		return nil
 	}

@@ -166,12 +166,8 @@ func (r *reader) hash(kind poolkeeper.KeyKind) error {
 	if kind == poolkeeper.KindTokenRefs {
 		name = r.tokenRefs()
 	}
-	rs := r.client.DoMulti(r.ctx, r.client.B().Hgetall().Key(name).Build(), r.client.B().Hget().Key(r.ctl(name)).Field("rev").Build())
-	all, err := rs[0].AsStrMap()
-	if err != nil {
-		return readError(err)
-	}
-	text, err := rs[1].ToString()
+	// The revision is read first, so that the values are at least as new.
+	text, err := r.client.Do(r.ctx, r.client.B().Hget().Key(r.ctl(name)).Field("rev").Build()).ToString()
 	if err != nil && !isNil(err) {
 		return readError(err)
 	}
@@ -179,10 +175,37 @@ func (r *reader) hash(kind poolkeeper.KeyKind) error {
 	if err != nil {
 		return err
 	}
+	take := func(field string, data []byte) {
+		r.snap.Values[poolkeeper.Key{Kind: kind, Name: field}] = poolkeeper.Document{Data: data, Revision: rev}
+	}
+	if kind == poolkeeper.KindTokenRefs {
+		return r.manyFields(name, take)
+	}
+	all, err := r.client.Do(r.ctx, r.client.B().Hgetall().Key(name).Build()).AsStrMap()
+	if err != nil {
+		return readError(err)
+	}
 	for field, v := range all {
-		r.snap.Values[poolkeeper.Key{Kind: kind, Name: field}] = poolkeeper.Document{Data: []byte(v), Revision: rev}
+		take(field, []byte(v))
 	}
 	return nil
+}
+
+// manyFields reads a hash of many small fields in parts, since all of it at once
+// would hold Redis up. Each field is a key of its own.
+func (r *reader) manyFields(name string, take func(field string, data []byte)) error {
+	for cursor := uint64(0); ; {
+		e, err := r.client.Do(r.ctx, r.client.B().Hscan().Key(name).Cursor(cursor).Count(1000).Build()).AsScanEntry()
+		if err != nil {
+			return readError(err)
+		}
+		for i := 0; i+1 < len(e.Elements); i += 2 {
+			take(e.Elements[i], []byte(e.Elements[i+1]))
+		}
+		if cursor = e.Cursor; cursor == 0 {
+			return nil
+		}
+	}
 }
 
 // values reads single values, many in one round trip.
@@ -201,7 +224,7 @@ func (r *reader) values(keys []poolkeeper.Key) error {
 		}
 		rs := r.client.DoMulti(r.ctx, cmds...)
 		for i, k := range part {
-			data, err := rs[per*i].ToString()
+			data, err := rs[per*i].AsBytes()
 			if isNil(err) {
 				continue
 			}
@@ -212,7 +235,7 @@ func (r *reader) values(keys []poolkeeper.Key) error {
 			if err != nil {
 				return readError(err)
 			}
-			d := poolkeeper.Document{Data: []byte(data), ExpiresAt: poolkeeper.Int(textOr(ctl[1], ""))}
+			d := poolkeeper.Document{Data: data, ExpiresAt: poolkeeper.Int(textOr(ctl[1], ""))}
 			if d.Revision, err = parseRevision(textOr(ctl[0], "")); err != nil {
 				return err
 			}

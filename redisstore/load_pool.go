@@ -152,33 +152,44 @@ func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, whole bool, err er
 	if err != nil {
 		return nil, false, readError(err)
 	}
+	// A pool that was never counted in has no state, and nobody is asked for it.
+	counted, err := r.client.Do(r.ctx, r.client.B().Exists().Key(r.state(key)).Build()).AsBool()
+	if err != nil {
+		return nil, false, readError(err)
+	}
 	for ids := range slices.Chunk(order, chunk) {
 		cmds := rueidis.Commands{r.client.B().Hmget().Key(key).Field(ids...).Build()}
-		var names []string
-		for _, id := range ids {
-			names = append(names, stateFields(id)...)
+		if counted {
+			names := make([]string, 0, len(ids)*(poolkeeper.NumFields+1))
+			for _, id := range ids {
+				names = append(names, stateFields(id)...)
+			}
+			cmds = append(cmds, r.client.B().Hmget().Key(r.state(key)).Field(names...).Build())
 		}
-		cmds = append(cmds, r.client.B().Hmget().Key(r.state(key)).Field(names...).Build())
 		rs := r.client.DoMulti(r.ctx, cmds...)
 		defs, err := rs[0].ToArray()
 		if err != nil {
 			return nil, false, readError(err)
 		}
-		lits, err := rs[1].ToArray()
-		if err != nil {
-			return nil, false, readError(err)
+		var lits []rueidis.RedisMessage
+		if counted {
+			if lits, err = rs[1].ToArray(); err != nil {
+				return nil, false, readError(err)
+			}
 		}
 		for i, id := range ids {
-			def, err := defs[i].ToString()
+			def, err := defs[i].AsBytes()
 			if isNil(err) {
 				return nil, false, nil
 			}
 			if err != nil {
 				return nil, false, readError(err)
 			}
-			n := poolkeeper.NumFields + 1
-			p.Providers = append(p.Providers, poolkeeper.Provider{Ref: poolkeeper.Ref{Type: typ, ID: id}, Definition: []byte(def),
-				State: readState(lits[i*n : (i+1)*n])})
+			pr := poolkeeper.Provider{Ref: poolkeeper.Ref{Type: typ, ID: id}, Definition: def}
+			if n := poolkeeper.NumFields + 1; counted {
+				pr.State = readState(lits[i*n : (i+1)*n])
+			}
+			p.Providers = append(p.Providers, pr)
 		}
 	}
 	after, err := revisions()

@@ -255,11 +255,11 @@ func (r *restore) write(snap *poolkeeper.Snapshot) error {
 		var cmd rueidis.Completed
 		switch {
 		case field != "":
-			cmd = r.client.B().Hset().Key(name).FieldValue().FieldValue(field, string(d.Data)).Build()
+			cmd = r.client.B().Hset().Key(name).FieldValue().FieldValue(field, rueidis.BinaryString(d.Data)).Build()
 		case d.ExpiresAt != 0:
-			cmd = r.client.B().Set().Key(name).Value(string(d.Data)).PxatMillisecondsTimestamp(d.ExpiresAt).Build()
+			cmd = r.client.B().Set().Key(name).Value(rueidis.BinaryString(d.Data)).PxatMillisecondsTimestamp(d.ExpiresAt).Build()
 		default:
-			cmd = r.client.B().Set().Key(name).Value(string(d.Data)).Build()
+			cmd = r.client.B().Set().Key(name).Value(rueidis.BinaryString(d.Data)).Build()
 		}
 		if err := r.add(len(d.Data)+len(name)+len(field), cmd); err != nil {
 			return err
@@ -309,7 +309,7 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool) error {
 		var state []string
 		for i := range part {
 			pr := &part[i]
-			h = h.FieldValue(pr.ID, string(pr.Definition))
+			h = h.FieldValue(pr.ID, rueidis.BinaryString(pr.Definition))
 			z = z.ScoreMember(float64(at), pr.ID)
 			at++
 			size += len(pr.Definition) + 2*len(pr.ID)

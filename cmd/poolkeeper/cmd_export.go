@@ -23,6 +23,7 @@ each whole, and what the store does not have stays.`,
   poolkeeper export --output-dir ./configs --force --dry-run`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			frugal()
 			if dir == "" {
 				return badArgs(cmd, "--output-dir is missing")
 			}

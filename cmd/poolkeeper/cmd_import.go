@@ -35,6 +35,7 @@ Stop the gateway first, or its next save is not in the store.`,
   poolkeeper import --config-dir ./configs --mirror --force --dry-run`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			frugal()
 			set, err := a.settings()
 			if err != nil {
 				return err

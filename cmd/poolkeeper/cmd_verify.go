@@ -22,6 +22,7 @@ state of the providers out.`,
   poolkeeper verify --config-dir ./configs --content-only --json`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			frugal()
 			st, err := a.kept(cmd.Context())
 			if err != nil {
 				return err
