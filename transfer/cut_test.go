@@ -217,4 +217,3 @@ func changed(t *testing.T, now, before *poolkeeper.Snapshot) bool {
 	}
 	return false
 }
-

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -21,6 +23,7 @@ type benchOptions struct {
 	duration  time.Duration
 	providers int
 	threads   int
+	imports   int
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -39,6 +42,12 @@ redis-benchmark, where it is installed, is run on the same server before it: wit
 the bare script of the same work, one call for each command (HINCRBY, HSET and
 HGET by EVALSHA, -P 1, 100 clients), and with bare pipelined HINCRBY (-P 64).
 
+Then a directory of --import providers with a token each is made, imported,
+verified and exported, beside a loop over the same records that sends one HSET or
+SET and waits for its answer before the next. An import reads the directory and
+verifies the store at its end, which the loop does not; the rates are providers
+and tokens in a second.
+
 Redis on the same machine needs a core of its own, or both are measured waiting for
 each other: --threads says how many the callers may use. By default it is one on up
 to three cores, as redis-benchmark uses one, and half of them on more.
@@ -48,6 +57,7 @@ under a random key prefix that is removed afterwards. REDIS_URL and the other
 settings are not used.`,
 		Example: `  poolkeeper bench
   poolkeeper bench --callers 1,100 --duration 1s --json
+  poolkeeper bench --import 100000 --callers 1 --duration 100ms
   poolkeeper bench --redis-url redis://localhost:6379`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.bench(cmd.Context(), &o) },
@@ -55,6 +65,7 @@ settings are not used.`,
 	cmd.Flags().StringVar(&o.callers, "callers", "1,100,1000", "numbers of concurrent callers, as `LIST`")
 	cmd.Flags().DurationVar(&o.duration, "duration", 3*time.Second, "measure each row for that `TIME`")
 	cmd.Flags().IntVar(&o.providers, "providers", 100, "put `N` providers into the pool")
+	cmd.Flags().IntVar(&o.imports, "import", 10_000, "import `N` providers with a token each; 0 leaves it out")
 	cmd.Flags().IntVar(&o.threads, "threads", benchThreads(runtime.NumCPU()), "run the callers on `N` cores")
 	return cmd
 }
@@ -73,6 +84,9 @@ func (o *benchOptions) parse() ([]int, error) {
 	}
 	if o.providers < 1 || o.providers > 100_000 {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--providers must be 1 to 100000")
+	}
+	if o.imports < 0 || o.imports > 1_000_000 {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--import must be 0 to 1000000")
 	}
 	if o.threads < 1 || o.threads > 1024 {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--threads must be 1 to 1024")
@@ -143,16 +157,56 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 			if err != nil {
 				return err
 			}
-			for _, c := range compared {
-				if row.Ratios == nil {
-					row.Ratios = map[string]float64{}
-				}
-				row.Ratios[c.What] = float64(int64(100*row.PerSecond/c.PerSecond+0.5)) / 100
-			}
+			row.Compare(compared...)
 			rows = append(rows, row)
 		}
 	}
+	if o.imports > 0 {
+		more, err := a.benchImport(ctx, o, side, url, prefix)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, more...)
+	}
 	return a.printBench(rows, o)
+}
+
+// benchImport measures an import into a store of its own, on all cores.
+func (a *app) benchImport(ctx context.Context, o *benchOptions, side *bench.Side, url, prefix string) ([]bench.Row, error) {
+	a.note("making a directory of %d providers and tokens", o.imports)
+	temp, err := os.MkdirTemp("", "poolkeeper-bench-")
+	if err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
+	}
+	defer os.RemoveAll(temp)
+	dir := filepath.Join(temp, "in", "configs")
+	if err := bench.MakeDir(dir, o.imports); err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
+	}
+	set, err := settings.Resolve(settings.Input{Flags: map[string]string{"redis-url": url, "key-prefix": prefix + "import:", "backend": settings.BackendRedis}})
+	if err != nil {
+		return nil, err
+	}
+	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU()))
+	a.note("measuring a loop of awaited commands")
+	compared, err := side.CompareImport(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	a.note("measuring import, verify and export")
+	rows, err := bench.Import(ctx, st, dir, filepath.Join(temp, "out", "configs"))
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		rows[i].Compare(compared)
+	}
+	return append([]bench.Row{compared}, rows...), nil
 }
 
 func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
@@ -162,7 +216,7 @@ func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
 			"seconds": o.duration.Seconds(), "rows": rows,
 		})
 	}
-	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby}}
+	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby, "x " + bench.CompareAwaited}}
 	for _, r := range rows {
 		ratio := func(name string) string {
 			if v, ok := r.Ratios[name]; ok {
@@ -171,12 +225,19 @@ func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
 			return "-"
 		}
 		what := r.What
-		if r.Providers == 0 {
+		if what == bench.CompareCompound || what == bench.CompareHincrby {
 			what = "redis-benchmark, " + what
 		}
 		out = append(out, []string{what, strconv.Itoa(r.Callers), fmt.Sprintf("%.0f", r.PerSecond),
-			time.Duration(r.P50).Round(100 * time.Nanosecond).String(), time.Duration(r.P99).Round(100 * time.Nanosecond).String(),
-			ratio(bench.CompareCompound), ratio(bench.CompareHincrby)})
+			quantile(r.P50), quantile(r.P99), ratio(bench.CompareCompound), ratio(bench.CompareHincrby), ratio(bench.CompareAwaited)})
 	}
 	return a.table(out)
+}
+
+// quantile prints a latency; what was measured as a whole has none.
+func quantile(m bench.Micros) string {
+	if m == 0 {
+		return "-"
+	}
+	return time.Duration(m).Round(100 * time.Nanosecond).String()
 }

@@ -70,7 +70,7 @@ var table = map[string]rule{
 	},
 
 	// Test harnesses and tools. Nothing that is shipped imports them.
-	"internal/bench":       {own: []string{"."}, others: []string{rueidis}},
+	"internal/bench":       {own: []string{".", "configdir", "transfer"}, others: []string{rueidis}},
 	"storetest":            {own: []string{".", "internal/rawjson", "memstore"}, others: []string{porcupine, rapid, gocmp}},
 	"storetest/mutants":    {},
 	"internal/dirtest":     {own: []string{".", "internal/rawjson"}},

@@ -3,6 +3,7 @@ package bench
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -29,6 +30,29 @@ func TestUsageInMemory(t *testing.T) {
 	st.Close()
 	if _, err := Usage(t.Context(), st, 1, 1, time.Millisecond); err == nil {
 		t.Error("a closed store was measured")
+	}
+}
+
+func TestImport(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "in", "configs")
+	if err := MakeDir(dir, 20); err != nil {
+		t.Fatal(err)
+	}
+	st := poolkeeper.New(memstore.New(nil), nil)
+	defer st.Close()
+	rows, err := Import(t.Context(), st, dir, filepath.Join(t.TempDir(), "out", "configs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 3 || rows[0].What != "import, 20 providers and tokens" || rows[2].PerSecond <= 0 || rows[2].Seconds <= 0 {
+		t.Errorf("got %+v", rows)
+	}
+	if _, err := Import(t.Context(), st, t.TempDir()+"/nowhere", dir); err == nil {
+		t.Error("nothing was imported")
+	}
+	rows[0].Compare(Row{What: CompareAwaited, PerSecond: rows[0].PerSecond / 4})
+	if rows[0].Ratios[CompareAwaited] != 4 {
+		t.Errorf("ratios %v", rows[0].Ratios)
 	}
 }
 

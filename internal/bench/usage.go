@@ -22,6 +22,7 @@ type Row struct {
 	Callers   int     `json:"callers"`
 	Providers int     `json:"providers,omitempty"` // 0 for a comparator
 	PerSecond float64 `json:"perSecond"`
+	Seconds   float64 `json:"seconds,omitempty"` // that it took, where that is not given
 	P50       Micros  `json:"p50us"`
 	P99       Micros  `json:"p99us"`
 	// Ratios are PerSecond over that of each comparator, by its name.
