@@ -81,6 +81,9 @@ func (c *Comparison) Err() error {
 type CompareOptions struct {
 	// ContentOnly leaves the runtime state of providers out.
 	ContentOnly bool
+	// AllowExternal compares as directories that are written with
+	// [WriteOptions.AllowExternal].
+	AllowExternal bool
 	// Dir is where the directory lies, where that is known: paths of tokens may
 	// be absolute, or name it as it is called there.
 	Dir string
@@ -99,11 +102,11 @@ func CompareSnapshots(dir, store *poolkeeper.Snapshot, opts *CompareOptions) (*C
 		opts = &CompareOptions{}
 	}
 	now, x := clock(opts.Now), prefixesOf(opts.Dir)
-	a, err := layOut(dir, x, now)
+	a, err := layOut(dir, x, now, opts.AllowExternal)
 	if err != nil {
 		return nil, err
 	}
-	b, err := layOut(store, x, now)
+	b, err := layOut(store, x, now, opts.AllowExternal)
 	if err != nil {
 		return nil, err
 	}

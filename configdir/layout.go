@@ -28,8 +28,10 @@ type layoutFile struct {
 }
 
 // layOut plans a directory. It fails where two things want one path, or where
-// something has a name that no file can have.
-func layOut(snap *poolkeeper.Snapshot, x prefixes, now int64) (*layout, error) {
+// something has a name that no file can have. With external, a token that has
+// only paths outside of the parent of the directory is laid out there; without,
+// it gets a place in it.
+func layOut(snap *poolkeeper.Snapshot, x prefixes, now int64, external bool) (*layout, error) {
 	l := &layout{
 		types:    slices.Clone(snap.Types),
 		pools:    maps.Clone(snap.Pools),
@@ -57,7 +59,7 @@ func layOut(snap *poolkeeper.Snapshot, x prefixes, now int64) (*layout, error) {
 	if err := l.layValues(snap, now); err != nil {
 		return nil, err
 	}
-	p := placer{layout: l, snap: snap, prefixes: x}
+	p := placer{layout: l, snap: snap, prefixes: x, external: external}
 	if err := p.tokens(); err != nil {
 		return nil, err
 	}
@@ -138,6 +140,9 @@ func (l *layout) layCarried(snap *poolkeeper.Snapshot) error {
 // nested refuses a file that would be a directory for another one.
 func (l *layout) nested() error {
 	for p, f := range l.files {
+		if isExternal(p) {
+			continue
+		}
 		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
 			if other, taken := l.files[dir]; taken || dir == poolsFile {
 				what := poolsFile

@@ -1,6 +1,7 @@
 package configdir
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ type placer struct {
 	*layout
 	snap     *poolkeeper.Snapshot
 	prefixes prefixes
+	external bool                        // tokens are laid out at paths outside too
 	paths    map[poolkeeper.Ref][]string // the normalised texts that name the token of a ref
 	folded   map[string]bool             // taken paths, for file systems without case
 
@@ -61,7 +63,7 @@ func (p *placer) tokens() error {
 // named lays out a token at the paths that name it.
 func (p *placer) named(k poolkeeper.Key) (placed bool, err error) {
 	data := p.snap.Values[k].Data
-	var outside []string
+	var outside []string // of the parent, or no files of its own
 	for _, text := range p.paths[poolkeeper.Ref{Type: k.Type, ID: k.Name}] {
 		at, ok := p.prefixes.inside(text)
 		if !ok || !isFilePath(at) {
@@ -72,6 +74,20 @@ func (p *placer) named(k poolkeeper.Key) (placed bool, err error) {
 			return false, err
 		}
 		placed = true
+	}
+	if p.external && !placed {
+		var rest []string
+		for _, text := range outside {
+			if !isExternal(text) || path.Base(text) == ".." || text == "/" {
+				rest = append(rest, text)
+				continue
+			}
+			if err := p.put(text, k, data); err != nil {
+				return false, err
+			}
+			placed = true
+		}
+		outside = rest
 	}
 	for _, text := range outside {
 		if _, known := p.prefixes.inside(text); known || !placed {

@@ -11,6 +11,9 @@ import (
 
 // ReadOptions of [ReadDir]. A nil *ReadOptions means all defaults.
 type ReadOptions struct {
+	// AllowExternal reads token files that providers name outside of the parent
+	// of the directory, by absolute paths or through "..".
+	AllowExternal bool
 	// Now is the clock by which sessions expire; time.Now where nil.
 	Now func() time.Time
 }
@@ -47,7 +50,8 @@ func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Sn
 	}
 	r := &reader{
 		root: root, report: report, files: w.files, snap: poolkeeper.NewSnapshot(), check: newChecker(report),
-		used: map[string]bool{}, second: map[string]bool{}, owners: map[string]poolkeeper.Ref{},
+		external: opts.AllowExternal,
+		used:     map[string]bool{}, second: map[string]bool{}, owners: map[string]poolkeeper.Ref{},
 	}
 	if err := r.read(ctx, clock(opts.Now)); err != nil {
 		return nil, nil, err
@@ -63,9 +67,10 @@ type reader struct {
 	snap   *poolkeeper.Snapshot
 	check  *checker
 
-	used   map[string]bool           // paths of files that are tokens, or configuration
-	owners map[string]poolkeeper.Ref // resolved path of a token file → its owner
-	second map[string]bool           // files that only a second path, or config.json, names
+	external bool                      // whether token files outside may be read
+	used     map[string]bool           // paths of files that are tokens, or configuration
+	owners   map[string]poolkeeper.Ref // resolved path of a token file → its owner
+	second   map[string]bool           // files that only a second path, or config.json, names
 }
 
 func (r *reader) read(ctx context.Context, now int64) error {

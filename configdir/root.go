@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"sync"
 
@@ -76,6 +77,9 @@ func (r *root) display(p string) string { return display(r.given, p) }
 func display(given, p string) string {
 	if p == "" {
 		return show.Name(given)
+	}
+	if path.IsAbs(p) {
+		return show.Name(p)
 	}
 	if rest, ok := inDir(p); ok {
 		return show.Name(filepath.Join(given, filepath.FromSlash(rest)))

@@ -22,9 +22,11 @@ type target struct {
 	full  string // absolute
 	force bool
 
-	parent vfs.FS // nil until the parent exists
-	dir    vfs.FS // nil until the directory exists
-	same   map[string]bool
+	top     string // the parent, with links resolved
+	parent  vfs.FS // nil until the parent exists
+	dir     vfs.FS // nil until the directory exists
+	outside externals
+	same    map[string]bool
 }
 
 // newTarget looks at a directory that need not exist.
@@ -43,7 +45,7 @@ func newTarget(dir string, force bool) (*target, error) {
 	if r, err := filepath.EvalSymlinks(full); err == nil {
 		real = r
 	}
-	return &target{prefixes: newPrefixes(full, real, top), given: dir, full: full, force: force, same: map[string]bool{}}, nil
+	return &target{prefixes: newPrefixes(full, real, top), given: dir, full: full, top: top, force: force, outside: externals{}, same: map[string]bool{}}, nil
 }
 
 // open opens the directory and its parent as far as they exist; with make, it
@@ -79,11 +81,17 @@ func (t *target) close() {
 			r.Close()
 		}
 	}
+	for _, r := range t.outside {
+		r.Close()
+	}
 }
 
 // at returns the vfs.FS that a path lies in, nil where it does not exist yet,
 // and its name there.
 func (t *target) at(p string) (vfs.FS, string) {
+	if isExternal(p) {
+		return t.atExternal(p)
+	}
 	if rest, ok := inDir(p); ok {
 		return t.dir, rest
 	}
@@ -119,6 +127,11 @@ func (t *target) check(files map[string]layoutFile) error {
 	for p, f := range files {
 		if _, ok := inDir(p); ok && !t.force {
 			continue // it is empty
+		}
+		if isExternal(p) {
+			if err := t.openExternal(p, false); err != nil {
+				return err
+			}
 		}
 		if err := t.checkFile(p, f.data); err != nil {
 			return err
@@ -160,7 +173,7 @@ func (t *target) checkFile(p string, data []byte) error {
 // write writes the files: first what others refer to, then the pools, then
 // config.json. steps are directories that must be there beside those of files.
 func (t *target) write(ctx context.Context, files map[string]layoutFile, steps []string) error {
-	var first []string
+	var first, external []string
 	dirs := map[string]bool{Name: true, ".": true}
 	for _, p := range steps {
 		for d := p; !dirs[d]; d = path.Dir(d) {
@@ -168,7 +181,15 @@ func (t *target) write(ctx context.Context, files map[string]layoutFile, steps [
 		}
 	}
 	for p := range files {
-		if t.same[p] {
+		switch {
+		case t.same[p]:
+			continue
+		case isExternal(p):
+			if err := t.openExternal(p, true); err != nil {
+				return err
+			}
+			external = append(external, p)
+			first = append(first, p)
 			continue
 		}
 		for d := path.Dir(p); !dirs[d]; d = path.Dir(d) {
@@ -196,6 +217,9 @@ func (t *target) write(ctx context.Context, files map[string]layoutFile, steps [
 	err := inParallel(ctx, first, func(p string) error { return t.replace(p, files[p].data) })
 	if err == nil {
 		err = inParallel(ctx, all, t.sync)
+	}
+	if err == nil {
+		err = inParallel(ctx, external, t.syncExternal)
 	}
 	if err != nil {
 		return err

@@ -78,8 +78,11 @@ func (r *reader) tokens(all []named) error {
 // which it notes.
 func (r *reader) find(n named) (string, *scanned, error) {
 	p, ok := r.root.inside(n.path.Raw)
-	if !ok {
-		r.tokenNote(n, CodeTokenOutside, "leaves the parent of the directory: not read")
+	switch {
+	case !ok && r.external:
+		return r.findExternal(n)
+	case !ok:
+		r.tokenNote(n, CodeTokenOutside, "leaves the parent of the directory: not read, as external files were not allowed")
 		return "", nil, nil
 	}
 	f, code, text, err := r.lookUp(p)
@@ -147,6 +150,10 @@ func (r *reader) lookUp(p string) (f *scanned, code Code, text string, err error
 // token takes one token file, or one more path of it.
 func (r *reader) token(n named, p string, f *scanned) error {
 	owner, isToken := r.owners[f.real]
+	if !isToken && !n.first && isExternal(p) {
+		r.tokenNote(n, CodeTokenSecond, "is a second token file of the provider, which the gateway does not read: not taken")
+		return nil
+	}
 	if !isToken && !n.first {
 		if r.second[p] {
 			return nil

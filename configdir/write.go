@@ -12,6 +12,10 @@ type WriteOptions struct {
 	// Force writes into a directory that is not empty: each file is replaced
 	// whole, and what the snapshot does not have stays.
 	Force bool
+	// AllowExternal writes tokens that have only paths outside of the parent of
+	// the directory there. Without it they get a place in the directory, which
+	// their providers then name.
+	AllowExternal bool
 	// DryRun checks everything, and writes nothing.
 	DryRun bool
 	// Now is the clock by which sessions expire; time.Now where nil.
@@ -27,7 +31,8 @@ type WriteOptions struct {
 // file is complete or not there, with mode 0600, or with mode and owner of the
 // file that it replaces; config.json is written last, after the pools, after
 // everything that they refer to. Nothing is written
-// outside of the parent of the directory, through links neither.
+// outside of the parent of the directory, save for tokens with AllowExternal, and
+// nothing through links that leave it.
 //
 // Everything is checked before anything is written: [poolkeeper.ErrExists]
 // where two things want one path or the directory is not empty,
@@ -41,7 +46,7 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 	if err != nil {
 		return nil, err
 	}
-	l, err := layOut(snap, t.prefixes, clock(opts.Now))
+	l, err := layOut(snap, t.prefixes, clock(opts.Now), opts.AllowExternal)
 	if err != nil {
 		return nil, err
 	}

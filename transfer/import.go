@@ -17,6 +17,9 @@ type ImportOptions struct {
 	// Force lets the directory win where the store would otherwise keep what it
 	// has: runtime state, tokens and sessions.
 	Force bool
+	// AllowExternal reads token files that providers name outside of the parent
+	// of the directory.
+	AllowExternal bool
 	// Mirror removes from the store what the directory does not have: pools and
 	// providers, tokens, documents, files, sessions, configuration, password.
 	Mirror bool
@@ -74,7 +77,7 @@ func ReadDirectory(ctx context.Context, dir string, opts *ImportOptions) (*Direc
 	}
 	d := &Directory{path: dir, opts: opts, now: millis(opts.Now)}
 	var err error
-	d.snap, d.report, err = configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: fixed(d.now)})
+	d.snap, d.report, err = configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: fixed(d.now), AllowExternal: opts.AllowExternal})
 	if err != nil {
 		return nil, err
 	}
@@ -256,7 +259,10 @@ func (im *importer) verify() error {
 	if err != nil {
 		return err
 	}
-	c, err := configdir.CompareSnapshots(im.dir, got, &configdir.CompareOptions{ContentOnly: true, Dir: im.path, Now: fixed(im.now)})
+	c, err := configdir.CompareSnapshots(im.dir, got, &configdir.CompareOptions{
+		// What lies outside is then its own difference, and none of a definition.
+		ContentOnly: true, AllowExternal: true, Dir: im.path, Now: fixed(im.now),
+	})
 	if err != nil {
 		return err
 	}

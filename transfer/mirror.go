@@ -11,6 +11,7 @@ func (im *importer) planRemovals() (pools, values []poolkeeper.Op) {
 	if !im.opts.Mirror {
 		return nil, nil
 	}
+	im.spareUnread()
 	for _, t := range im.store.Types {
 		stored := im.store.Pools[t]
 		if im.dir.Pools[t] != nil || stored == nil {
@@ -41,4 +42,25 @@ func (im *importer) planRemovals() (pools, values []poolkeeper.Op) {
 		}
 	}
 	return pools, values
+}
+
+// spareUnread keeps the tokens of files outside that providers of the directory
+// name, and that were not read: nobody knows that they are gone.
+func (im *importer) spareUnread() {
+	if im.opts.AllowExternal {
+		return
+	}
+	for _, t := range im.dir.Types {
+		for i := range im.dir.Pools[t].Providers {
+			for _, p := range poolkeeper.TokenPaths(im.dir.Pools[t].Providers[i].Definition) {
+				ref := poolkeeper.TokenRefKey(p.Path)
+				owner, ok := im.storedOwner(p.Path)
+				if !p.Outside || !ok || im.used[ref] {
+					continue
+				}
+				im.used[ref], im.used[poolkeeper.TokenKey(owner)] = true, true
+				im.keep(poolkeeper.TokenKey(owner), p.Path, "its file lies outside and was not read: the stored token stays")
+			}
+		}
+	}
 }

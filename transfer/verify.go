@@ -14,6 +14,9 @@ type VerifyOptions struct {
 	// ContentOnly leaves the runtime state of providers out, which moves while
 	// a store is in use.
 	ContentOnly bool
+	// AllowExternal reads token files that providers name outside of the parent
+	// of the directory.
+	AllowExternal bool
 	// Now is the clock by which sessions expire; time.Now where nil.
 	Now func() time.Time
 }
@@ -26,7 +29,7 @@ func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyO
 		opts = &VerifyOptions{}
 	}
 	now := fixed(millis(opts.Now))
-	want, _, err := configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: now})
+	want, _, err := configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: now, AllowExternal: opts.AllowExternal})
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +37,7 @@ func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyO
 	if err != nil {
 		return nil, poolkeeper.Annotate(err, "verify", "store")
 	}
-	c, err := configdir.CompareSnapshots(want, got, &configdir.CompareOptions{ContentOnly: opts.ContentOnly, Dir: dir, Now: now})
+	c, err := configdir.CompareSnapshots(want, got, &configdir.CompareOptions{ContentOnly: opts.ContentOnly, AllowExternal: opts.AllowExternal, Dir: dir, Now: now})
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,10 @@ configuration, the pools with their counters, tokens, password, live sessions an
 all other files, each to the byte, readable for the owner only. Token files that
 providers name beside the directory are written there too.
 
+A token that only has a path outside of the parent of DIR (an absolute one, or
+through "..") is written there with --allow-external. Without, it gets a file in
+DIR, which its provider then names; each is listed.
+
 The directory must not exist or be empty; with --force its files are replaced,
 each whole, and what the store does not have stays.`,
 		Example: `  poolkeeper export --output-dir ./backup/configs
@@ -57,5 +61,6 @@ each whole, and what the store does not have stays.`,
 	cmd.Flags().StringVar(&dir, "output-dir", "", "write into `DIR`; by custom it is called configs")
 	cmd.Flags().BoolVar(&opts.Force, "force", false, "replace files of a directory that is not empty")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check everything and write nothing")
+	cmd.Flags().BoolVar(&opts.AllowExternal, "allow-external", false, "write tokens outside of the parent of DIR, where only such a path names them")
 	return cmd
 }

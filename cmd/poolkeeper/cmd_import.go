@@ -29,6 +29,10 @@ With --mirror the store has nothing that the directory does not have: providers,
 pools, tokens, documents, files, sessions, configuration and password that are only
 in the store are removed. With --force as well, verify then finds no difference.
 
+Token files outside of the parent of the directory, which providers name by absolute
+paths or through "..", are read with --allow-external only, and else named in a
+warning. Links that leave that parent are not followed.
+
 Stop the gateway first, or its next save is not in the store.`,
 		Example: `  poolkeeper import --config-dir ./configs --dry-run
   poolkeeper import --config-dir ./configs --redis-url redis://localhost:6379
@@ -62,6 +66,7 @@ Stop the gateway first, or its next save is not in the store.`,
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "show what would be done, and do nothing")
 	cmd.Flags().BoolVar(&opts.Mirror, "mirror", false, "remove from the store what the directory does not have")
 	cmd.Flags().BoolVar(&opts.Force, "force", false, "let counters go back, and tokens be replaced by those of the directory")
+	cmd.Flags().BoolVar(&opts.AllowExternal, "allow-external", false, "read token files that providers name outside of the parent of the directory")
 	return cmd
 }
 

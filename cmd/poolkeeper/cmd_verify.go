@@ -16,6 +16,8 @@ same files. Of provider_pools.json white space does not count, of everything els
 every byte does. Exit code 1 and a list where they differ; the list names places
 and no content.
 
+What was imported with --allow-external is compared with it too.
+
 In a store that is in use the counters move on: --content-only leaves the runtime
 state of the providers out.`,
 		Example: `  poolkeeper verify --config-dir ./configs
@@ -39,6 +41,7 @@ state of the providers out.`,
 		},
 	}
 	cmd.Flags().BoolVar(&opts.ContentOnly, "content-only", false, "leave the runtime state of providers out")
+	cmd.Flags().BoolVar(&opts.AllowExternal, "allow-external", false, "read token files that providers name outside of the parent of the directory")
 	return cmd
 }
 
