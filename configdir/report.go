@@ -84,6 +84,12 @@ type Report struct {
 	// Transient are the files that were left out: *.tmp, *.lock and temp/.
 	Transient []string `json:"transient,omitempty"`
 	Warnings  []Note   `json:"warnings,omitempty"`
+
+	// Written are the files that a directory got new, Replaced those that were
+	// there, and Left those that it has beside them. A dry run lists what would be.
+	Written  []string `json:"written,omitempty"`
+	Replaced []string `json:"replaced,omitempty"`
+	Left     []string `json:"left,omitempty"`
 }
 
 func (r *Report) note(p, where string, code Code, format string, args ...any) {
@@ -142,4 +148,7 @@ func isReserved(p string) bool {
 func (r *Report) finish() {
 	slices.Sort(r.Unreferenced)
 	slices.Sort(r.Transient)
+	slices.Sort(r.Written)
+	slices.Sort(r.Replaced)
+	slices.Sort(r.Left)
 }

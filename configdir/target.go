@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/show"
@@ -26,7 +27,13 @@ type target struct {
 	parent  vfs.FS // nil until the parent exists
 	dir     vfs.FS // nil until the directory exists
 	outside externals
+	there   map[string]bool // files that are to be replaced
 	same    map[string]bool
+
+	progress func(done, total int)
+	mu       sync.Mutex // guards done, and the calls of progress
+	done     int
+	total    int
 }
 
 // newTarget looks at a directory that need not exist.
@@ -45,7 +52,7 @@ func newTarget(dir string, force bool) (*target, error) {
 	if r, err := filepath.EvalSymlinks(full); err == nil {
 		real = r
 	}
-	return &target{prefixes: newPrefixes(full, real, top), given: dir, full: full, top: top, force: force, outside: externals{}, same: map[string]bool{}}, nil
+	return &target{prefixes: newPrefixes(full, real, top), given: dir, full: full, top: top, force: force, outside: externals{}, there: map[string]bool{}, same: map[string]bool{}}, nil
 }
 
 // open opens the directory and its parent as far as they exist; with make, it
@@ -159,6 +166,7 @@ func (t *target) checkFile(p string, data []byte) error {
 	case info.IsDir():
 		return t.exists(p, "a directory is in the way of the file", "remove it")
 	case t.force:
+		t.there[p] = true
 		return nil
 	}
 	if info.Mode().IsRegular() && info.Size() == int64(len(data)) {
@@ -173,6 +181,7 @@ func (t *target) checkFile(p string, data []byte) error {
 // write writes the files: first what others refer to, then the pools, then
 // config.json. steps are directories that must be there beside those of files.
 func (t *target) write(ctx context.Context, files map[string]layoutFile, steps []string) error {
+	t.total = len(files) - len(t.same)
 	var first, external []string
 	dirs := map[string]bool{Name: true, ".": true}
 	for _, p := range steps {
@@ -247,6 +256,12 @@ func (t *target) replace(p string, data []byte) error {
 	}
 	if err := vfs.Replace(in, name, data, 0o600); err != nil {
 		return t.refusal(p, err)
+	}
+	if t.progress != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.done++
+		t.progress(t.done, t.total)
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ type WriteOptions struct {
 	AllowExternal bool
 	// DryRun checks everything, and writes nothing.
 	DryRun bool
+	// Progress, where not nil, is called with how many files of how many are
+	// written; one call at a time.
+	Progress func(done, total int)
 	// Now is the clock by which sessions expire; time.Now where nil.
 	Now func() time.Time
 }
@@ -37,7 +40,8 @@ type WriteOptions struct {
 // Everything is checked before anything is written: [poolkeeper.ErrExists]
 // where two things want one path or the directory is not empty,
 // [poolkeeper.ErrInvalid] for what cannot be a file. The report lists what was
-// given a place of its own.
+// given a place of its own, each file that was written or replaced, and with Force
+// what the directory has beside them, which stays.
 func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *WriteOptions) (*Report, error) {
 	if opts == nil {
 		opts = &WriteOptions{}
@@ -66,6 +70,9 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 	if err := t.checkSteps(steps); err != nil {
 		return nil, err
 	}
+	if err := t.list(l.files, l.report); err != nil {
+		return nil, err
+	}
 	l.report.finish()
 	if opts.DryRun {
 		return l.report, ctx.Err()
@@ -73,6 +80,7 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 	if err := t.open(true); err != nil {
 		return nil, err
 	}
+	t.progress = opts.Progress
 	return l.report, t.write(ctx, l.files, steps)
 }
 

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/spf13/cobra"
@@ -22,7 +25,8 @@ through "..") is written there with --allow-external. Without, it gets a file in
 DIR, which its provider then names; each is listed.
 
 The directory must not exist or be empty; with --force its files are replaced,
-each whole, and what the store does not have stays.`,
+each whole, and what the store does not have stays, and is listed. --dry-run lists
+every file: write where it is new, replace where it is there.`,
 		Example: `  poolkeeper export --output-dir ./backup/configs
   poolkeeper export --output-dir ./configs --force --dry-run`,
 		Args: need(),
@@ -40,11 +44,13 @@ each whole, and what the store does not have stays.`,
 			if err != nil {
 				return poolkeeper.Annotate(err, "export", "")
 			}
+			opts.Progress = a.progress()
 			report, err := configdir.WriteDir(cmd.Context(), dir, snap, &opts)
 			if err != nil {
 				return err
 			}
 			a.warn(report)
+			a.printFiles(report, opts.DryRun)
 			if a.json {
 				return a.printJSON(struct {
 					*configdir.Report
@@ -63,4 +69,22 @@ each whole, and what the store does not have stays.`,
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "check everything and write nothing")
 	cmd.Flags().BoolVar(&opts.AllowExternal, "allow-external", false, "write tokens outside of the parent of DIR, where only such a path names them")
 	return cmd
+}
+
+// printFiles lists the files of an export: those that it would write, and those
+// that stay beside them.
+func (a *app) printFiles(r *configdir.Report, dryRun bool) {
+	lines := bufio.NewWriter(a.errOut)
+	defer lines.Flush()
+	if dryRun {
+		for _, p := range r.Written {
+			fmt.Fprintf(lines, "write: %s\n", cell(p))
+		}
+		for _, p := range r.Replaced {
+			fmt.Fprintf(lines, "replace: %s\n", cell(p))
+		}
+	}
+	for _, p := range r.Left {
+		fmt.Fprintf(lines, "stays, and is not in the store: %s\n", cell(p))
+	}
 }
