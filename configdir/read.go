@@ -14,9 +14,15 @@ type ReadOptions struct {
 	// AllowExternal reads token files that providers name outside of the parent
 	// of the directory, by absolute paths or through "..".
 	AllowExternal bool
+	// MaxBytes bounds all files of the directory together, which are held in
+	// memory; [DefaultMaxBytes] where it is 0.
+	MaxBytes int64
 	// Now is the clock by which sessions expire; time.Now where nil.
 	Now func() time.Time
 }
+
+// DefaultMaxBytes is how many bytes the files of a directory may have together.
+const DefaultMaxBytes = 1 << 30
 
 func clock(now func() time.Time) int64 {
 	if now == nil {
@@ -45,6 +51,9 @@ func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Sn
 	defer root.close()
 	report := &Report{}
 	w := newWalker(ctx, root, report)
+	if w.most = opts.MaxBytes; w.most == 0 {
+		w.most = DefaultMaxBytes
+	}
 	if err := w.walk(root.dir, Name, Name, nil); err != nil {
 		return nil, nil, err
 	}

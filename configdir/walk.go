@@ -29,11 +29,13 @@ type walker struct {
 	report *Report
 	files  map[string]*scanned
 	links  *atomic.Int64 // links to directories that were followed
+	bytes  *atomic.Int64 // of all files
+	most   int64         // that they may have
 	spare  chan struct{} // holds one for each more walker that may run
 }
 
 func newWalker(ctx context.Context, root *root, report *Report) *walker {
-	return &walker{ctx: ctx, root: root, report: report, files: map[string]*scanned{}, links: new(atomic.Int64), spare: make(chan struct{}, walkers-1)}
+	return &walker{ctx: ctx, root: root, report: report, files: map[string]*scanned{}, links: new(atomic.Int64), bytes: new(atomic.Int64), spare: make(chan struct{}, walkers-1)}
 }
 
 // walkers is how many directories are read at a time: most of the time goes by
@@ -120,6 +122,10 @@ func (w *walker) file(p, real string, read func(limit int64) ([]byte, error)) er
 	data, err := read(limitOf(p))
 	if err != nil {
 		return err
+	}
+	if w.bytes.Add(int64(len(data))) > w.most {
+		return w.root.refuse(p, poolkeeper.ErrTooLarge, "with it the files of the directory have more than %d bytes together", w.most).
+			WithHint("move what is not the gateway's out of the directory")
 	}
 	w.files[p] = &scanned{data, real}
 	return nil

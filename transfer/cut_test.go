@@ -63,8 +63,8 @@ var (
 )
 
 // whole checks what a reader sees in the midst of an import: each pool and each
-// value as it was or as it will be, and no definition that names a file which is
-// to come.
+// value as it was or as it will be, and no definition that names a token which is
+// to come, or is gone.
 func whole(t *testing.T, at string, snap, before, after *poolkeeper.Snapshot) {
 	t.Helper()
 	ids := func(p *poolkeeper.Pool) string {
@@ -82,11 +82,11 @@ func whole(t *testing.T, at string, snap, before, after *poolkeeper.Snapshot) {
 		if now != old && now != next {
 			t.Errorf("%s: the pool %s is neither old nor new:\n%s", at, typ, now)
 		}
-		if now != next || now == old {
-			continue
-		}
 		for i := range p.Providers {
 			for _, path := range poolkeeper.TokenPaths(p.Providers[i].Definition) {
+				if _, had := before.Values[poolkeeper.TokenRefKey(path.Path)]; now == old && !had {
+					continue
+				}
 				d, ok := snap.Values[poolkeeper.TokenRefKey(path.Path)]
 				owner, err := poolkeeper.DecodeTokenOwner(d.Data)
 				if _, there := snap.Token(owner); !ok || err != nil || !there {

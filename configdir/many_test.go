@@ -1,0 +1,101 @@
+package configdir_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
+)
+
+// TestWriteLists: each file that is written, replaced or left is named, in a dry
+// run as in a real one.
+func TestWriteLists(t *testing.T) {
+	snap, _ := read(t, dirtest.WriteTree(t, map[string]string{
+		"configs/provider_pools.json": "{}", "configs/config.json": "{}", "configs/a/b.txt": "1", "configs/c.txt": "2", "configs/in/d.txt": "3",
+	}))
+	dir := dirtest.WriteTree(t, map[string]string{
+		"configs/config.json": "{ }", "configs/mine/x.txt": "x", "configs/c.txt": "old", "configs/pwd": "p", "configs/real/y.txt": "y",
+	})
+	before := dirtest.Tree(t, filepath.Dir(dir))
+	for _, dryRun := range []bool{true, false} {
+		var progress [][2]int
+		report, err := configdir.WriteDir(t.Context(), dir, snap, &configdir.WriteOptions{Force: true, DryRun: dryRun, Progress: func(done, total int) { progress = append(progress, [2]int{done, total}) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []struct{ got, want []string }{
+			{report.Written, []string{"configs/a/b.txt", "configs/in/d.txt", "configs/provider_pools.json"}},
+			{report.Replaced, []string{"configs/c.txt", "configs/config.json"}},
+			{report.Left, []string{"configs/mine/x.txt", "configs/pwd", "configs/real/y.txt"}},
+		} {
+			if !slices.Equal(l.got, l.want) {
+				t.Errorf("dry run %v: %q, want %q", dryRun, l.got, l.want)
+			}
+		}
+		after := dirtest.Tree(t, filepath.Dir(dir))
+		for _, p := range report.Left {
+			if after[p] != before[p] {
+				t.Errorf("%s was changed", p)
+			}
+		}
+		if dryRun && (len(progress) != 0 || len(after) != len(before)) {
+			t.Error("a dry run wrote")
+		}
+		if !dryRun && !slices.Equal(progress, [][2]int{{1, 5}, {2, 5}, {3, 5}, {4, 5}, {5, 5}}) {
+			t.Errorf("progress %v", progress)
+		}
+	}
+}
+
+// TestReadBound: what all files have together is bounded, and the one that is
+// too much is named.
+func TestReadBound(t *testing.T) {
+	dir := dirtest.WriteTree(t, map[string]string{"configs/a.bin": "12345", "configs/b.bin": "12345", "configs/c/d.bin": "1"})
+	if _, _, err := configdir.ReadDir(t.Context(), dir, &configdir.ReadOptions{MaxBytes: 11}); err != nil {
+		t.Error(err)
+	}
+	for most, name := range map[int64]string{9: "b.bin", 10: "d.bin"} {
+		_, _, err := configdir.ReadDir(t.Context(), dir, &configdir.ReadOptions{MaxBytes: most})
+		if !errors.Is(err, poolkeeper.ErrTooLarge) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%d bytes: error %v, want ErrTooLarge about %s", most, err, name)
+		}
+	}
+}
+
+// TestReadManyDirectories: what several walkers find together is what one would.
+func TestReadManyDirectories(t *testing.T) {
+	files := map[string]string{"configs/provider_pools.json": "{}"}
+	for i := range 1000 {
+		files[fmt.Sprintf("configs/many/%03d/f.txt", i)] = strconv.Itoa(i)
+		files[fmt.Sprintf("configs/many/%03d/x.tmp", i)] = ""
+	}
+	dir := dirtest.WriteTree(t, files)
+	snap, report := read(t, dir)
+	if report.Files != 1000 || report.Scanned != 2001 || len(report.Transient) != 1000 || !slices.IsSorted(report.Transient) {
+		t.Errorf("%d files, %d scanned, %d transient", report.Files, report.Scanned, len(report.Transient))
+	}
+	for i := range 1000 {
+		if d := snap.Values[poolkeeper.FileKey(fmt.Sprintf("configs/many/%03d/f.txt", i))]; string(d.Data) != strconv.Itoa(i) {
+			t.Errorf("file %d is %q", i, d.Data)
+		}
+	}
+	// Of several errors it is the first, each time.
+	for _, i := range []int{700, 250, 900} {
+		if err := os.Truncate(filepath.Join(dir, fmt.Sprintf("many/%03d/f.txt", i)), poolkeeper.MaxFile+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 5 {
+		if _, _, err := configdir.ReadDir(t.Context(), dir, nil); !errors.Is(err, poolkeeper.ErrTooLarge) || !strings.Contains(err.Error(), "250") {
+			t.Errorf("error %v, want that of 250", err)
+		}
+	}
+}
