@@ -102,6 +102,7 @@ type restore struct {
 	cmds  rueidis.Commands
 	bytes int
 	alive time.Time
+	sent  chan error // the outcome of what is on its way, or nil
 }
 
 func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
@@ -134,6 +135,7 @@ func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
 
 // release gives the lock up, if it is still this run's.
 func (r *restore) release() {
+	_ = r.wait() // nothing of this run comes after its lock is gone
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), r.opts.CommandTimeout)
 	defer cancel()
 	key := r.lock(r.Store.meta())
@@ -183,17 +185,13 @@ func (r *restore) flush() error {
 	if err := r.ctx.Err(); err != nil {
 		return err
 	}
+	if err := r.wait(); err != nil {
+		return err
+	}
 	if err := r.hold(); err != nil {
 		return err
 	}
-	if len(r.cmds) > 0 {
-		for _, res := range r.client.DoMulti(r.ctx, r.cmds...) {
-			if err := res.Error(); err != nil {
-				return readError(err)
-			}
-		}
-		r.cmds, r.bytes = r.cmds[:0], 0
-	}
+	r.send()
 	return nil
 }
 
@@ -337,6 +335,9 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool) error {
 
 // commit makes the store visible.
 func (r *restore) commit(snap *poolkeeper.Snapshot) error {
+	if err := r.wait(); err != nil {
+		return err
+	}
 	args := []string{r.run}
 	for _, k := range slices.Sorted(maps.Keys(snap.Meta)) {
 		switch k {

@@ -45,8 +45,8 @@ HGET by EVALSHA, -P 1, 100 clients), and with bare pipelined HINCRBY (-P 64).
 Then a directory of --import providers with a token each is made, imported,
 verified and exported, beside a loop over the same records that sends one HSET or
 SET and waits for its answer before the next. An import reads the directory and
-verifies the store at its end, which the loop does not; the rates are providers
-and tokens in a second.
+verifies the store at its end, which the loop does not: "writing alone" is what the
+two have in common. The rates are providers and tokens in a second.
 
 Redis on the same machine needs a core of its own, or both are measured waiting for
 each other: --threads says how many the callers may use. By default it is one on up
@@ -183,15 +183,19 @@ func (a *app) benchImport(ctx context.Context, o *benchOptions, side *bench.Side
 	if err := bench.MakeDir(dir, o.imports); err != nil {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
 	}
-	set, err := settings.Resolve(settings.Input{Flags: map[string]string{"redis-url": url, "key-prefix": prefix + "import:", "backend": settings.BackendRedis}})
-	if err != nil {
-		return nil, err
+	var stores [2]*poolkeeper.Store
+	for i := range stores {
+		set, err := settings.Resolve(settings.Input{Flags: map[string]string{
+			"redis-url": url, "key-prefix": prefix + "import" + strconv.Itoa(i) + ":", "backend": settings.BackendRedis,
+		}})
+		if err != nil {
+			return nil, err
+		}
+		if stores[i], err = open.Store(ctx, set, &open.Options{Logger: a.logger(set)}); err != nil {
+			return nil, err
+		}
+		defer stores[i].Close()
 	}
-	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
-	if err != nil {
-		return nil, err
-	}
-	defer st.Close()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU()))
 	a.note("measuring a loop of awaited commands")
 	compared, err := side.CompareImport(ctx, dir)
@@ -199,7 +203,7 @@ func (a *app) benchImport(ctx context.Context, o *benchOptions, side *bench.Side
 		return nil, err
 	}
 	a.note("measuring import, verify and export")
-	rows, err := bench.Import(ctx, st, dir, filepath.Join(temp, "out", "configs"))
+	rows, err := bench.Import(ctx, stores[0], stores[1], dir, filepath.Join(temp, "out", "configs"))
 	if err != nil {
 		return nil, err
 	}

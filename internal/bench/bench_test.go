@@ -40,14 +40,14 @@ func TestImport(t *testing.T) {
 	}
 	st := poolkeeper.New(memstore.New(nil), nil)
 	defer st.Close()
-	rows, err := Import(t.Context(), st, dir, filepath.Join(t.TempDir(), "out", "configs"))
+	rows, err := Import(t.Context(), st, poolkeeper.New(memstore.New(nil), nil), dir, filepath.Join(t.TempDir(), "out", "configs"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != 3 || rows[0].What != "import, 20 providers and tokens" || rows[2].PerSecond <= 0 || rows[2].Seconds <= 0 {
+	if len(rows) != 4 || rows[1].What != "import, 20 providers and tokens" || rows[3].PerSecond <= 0 || rows[3].Seconds <= 0 {
 		t.Errorf("got %+v", rows)
 	}
-	if _, err := Import(t.Context(), st, t.TempDir()+"/nowhere", dir); err == nil {
+	if _, err := Import(t.Context(), st, st, t.TempDir()+"/nowhere", dir); err == nil {
 		t.Error("nothing was imported")
 	}
 	rows[0].Compare(Row{What: CompareAwaited, PerSecond: rows[0].PerSecond / 4})

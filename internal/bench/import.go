@@ -76,19 +76,26 @@ func MakeDir(dir string, n int) (err error) {
 
 // Import measures an import of a directory into an empty store, which reads the
 // directory and verifies the store at the end, a verification by itself, and an
-// export. Records are the providers and the tokens.
-func Import(ctx context.Context, st *poolkeeper.Store, dir, out string) ([]Row, error) {
+// export; before them, what such an import writes, into another empty store.
+// Records are the providers and the tokens.
+func Import(ctx context.Context, st, other *poolkeeper.Store, dir, out string) ([]Row, error) {
+	snap, report, err := configdir.ReadDir(ctx, dir, nil)
+	if err != nil {
+		return nil, err
+	}
 	var rows []Row
-	var records int
+	records := report.Providers + report.Tokens
 	for _, step := range []struct {
 		what string
 		do   func() error
 	}{
+		{"writing alone", func() error {
+			err := other.Restore(ctx, snap)
+			snap = nil
+			return err
+		}},
 		{"import", func() error {
-			res, err := transfer.Import(ctx, st, dir, nil)
-			if err == nil {
-				records = res.Providers + res.Tokens
-			}
+			_, err := transfer.Import(ctx, st, dir, nil)
 			return err
 		}},
 		{"verify", func() error {
