@@ -9,13 +9,26 @@ import (
 	"sync"
 )
 
+// few is how many directories one walker takes at a time.
+const few = 64
+
+// fewDirs reports whether one walker walks the directories among entries.
+func fewDirs(entries []fs.DirEntry) bool {
+	n := 0
+	for _, e := range entries {
+		if e.IsDir() {
+			n++
+		}
+	}
+	return n <= few
+}
+
 // descend walks the directories in a directory, some at a time. What it finds,
 // and which of several errors it returns, is as if it had been one after the
 // other.
 func (w *walker) descend(in *os.Root, dirs []fs.DirEntry, at, real string, above []string) error {
-	const few = 64
-	if len(dirs) <= few {
-		return w.each(in, dirs, at, real, above)
+	if len(dirs) == 0 {
+		return nil
 	}
 	type part struct {
 		*walker

@@ -106,7 +106,7 @@ func writePlain(t *testing.T, dir string, snap *poolkeeper.Snapshot, now int64) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := layOut(snap, target.prefixes, now)
+	l, err := layOut(snap, target.prefixes, now, false)
 	if err != nil {
 		t.Fatalf("what was read cannot be laid out: %v", err)
 	}

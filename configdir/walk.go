@@ -74,7 +74,8 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 	if err != nil {
 		return err
 	}
-	var dirs []fs.DirEntry
+	var dirs []fs.DirEntry // to be walked at the end, where they are many
+	some := fewDirs(entries)
 	for _, e := range entries {
 		p, rp := at+"/"+e.Name(), path.Join(real, e.Name())
 		if poolkeeper.ValidatePath(p) != nil || !utf8.ValidString(e.Name()) {
@@ -85,7 +86,11 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 		case 0:
 			err = w.file(p, rp, func(limit int64) ([]byte, error) { return w.root.readIn(in, e.Name(), p, limit) })
 		case fs.ModeDir:
-			dirs = append(dirs, e)
+			if some {
+				err = w.enter(in, e.Name(), p, rp, above)
+			} else {
+				dirs = append(dirs, e)
+			}
 		case fs.ModeSymlink:
 			err = w.link(p, real, above)
 		default:
