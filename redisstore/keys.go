@@ -47,6 +47,9 @@ func (k keyspace) stage(key, run, part string) string {
 	return k.prefix + "stage:{" + key + "}:" + run + ":" + part
 }
 
+// leftovers names the keys that a conversion in place has still to remove.
+func (k keyspace) leftovers() string { return k.prefix + "leftovers:{" + k.meta() + "}" }
+
 // value returns the key that holds a value, and the field in it where that is
 // a hash.
 func (k keyspace) value(key poolkeeper.Key) (name, field string) {

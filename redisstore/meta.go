@@ -14,6 +14,7 @@ const (
 	metaSchema    = "schema"
 	metaMinWriter = "minWriter"
 	metaImporting = "importing"
+	metaAdopting  = "adopting"
 
 	schema = 1
 )
@@ -23,9 +24,9 @@ const (
 func (s *Store) check(ctx context.Context) error {
 	meta, err := s.client.Do(ctx, s.client.B().Hgetall().Key(s.meta()).Build()).AsStrMap()
 	if err != nil {
-		return readError(err)
+		return poolkeeper.Annotate(readError(err), "", s.meta())
 	}
-	info := poolkeeper.Info{Importing: meta[metaImporting] != ""}
+	info := poolkeeper.Info{Importing: meta[metaImporting] != "" || meta[metaAdopting] != ""}
 	epoch := meta[metaEpoch]
 	known := s.epoch.Load()
 	switch {
@@ -73,7 +74,7 @@ var (
 	errUninitialized = poolkeeper.Errorf(poolkeeper.ErrUninitialized, "the store in Redis is empty").
 				WithHint("run poolkeeper import --config-dir DIR, or poolkeeper init")
 	errForeign = poolkeeper.Errorf(poolkeeper.ErrForeign, "Redis holds keys under this prefix that Poolkeeper did not write").
-			WithHint("use another --key-prefix")
+			WithHint("convert it by poolkeeper import --from-redis URL --in-place, or use another --key-prefix")
 	errTooNew = poolkeeper.Errorf(poolkeeper.ErrForbidden, "the store was written by a newer version, which asks older ones not to write").
 			WithHint("upgrade this poolkeeper")
 )
@@ -187,6 +188,10 @@ func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
 	}
 	if f := classify(s.client.Do(ctx, probe).Error()); f != nil && poolkeeper.ClassOf(f.err).Err == poolkeeper.ErrForbidden {
 		info.Warnings = append(info.Warnings, "the Redis user may not publish to "+s.prefix+"*: other instances learn of changes late")
+	}
+	left, err := s.client.Do(ctx, s.client.B().Exists().Key(s.leftovers()).Build()).AsInt64()
+	if err == nil && left > 0 {
+		info.Warnings = append(info.Warnings, "keys of the former layout are still there: run poolkeeper import --in-place again")
 	}
 	policy, err := s.client.Do(ctx, s.client.B().ConfigGet().Parameter("maxmemory-policy").Build()).AsStrMap()
 	if p := policy["maxmemory-policy"]; err == nil && p != "" {

@@ -55,6 +55,9 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 		return err
 	}
 	defer r.release()
+	if err := r.sign(metaImporting); err != nil {
+		return err
+	}
 	if err := r.clean(); err != nil {
 		return err
 	}
@@ -99,13 +102,15 @@ type restore struct {
 	*Store
 	ctx   context.Context
 	run   string // also the epoch that the store will have
+	mark  string // the field of meta that says so
 	cmds  rueidis.Commands
 	bytes int
 	alive time.Time
 	sent  chan error // the outcome of what is on its way, or nil
 }
 
-func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
+// takeLock keeps others out.
+func (s *Store) takeLock(ctx context.Context) (*restore, error) {
 	var id [16]byte
 	rand.Read(id[:]) // never fails
 	r := &restore{Store: s, ctx: ctx, run: hex.EncodeToString(id[:]), alive: time.Now()}
@@ -117,6 +122,14 @@ func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
+	return r, nil
+}
+
+func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
+	r, err := s.takeLock(ctx)
+	if err != nil {
+		return nil, err
+	}
 	// Another one may have ended between the look at meta and the lock.
 	done, err := s.client.Do(ctx, s.client.B().Hexists().Key(s.meta()).Field(metaEpoch).Build()).AsBool()
 	if err != nil || done {
@@ -126,11 +139,13 @@ func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
 		}
 		return nil, errInitialized
 	}
-	if err := s.client.Do(ctx, s.client.B().Hset().Key(s.meta()).FieldValue().FieldValue(metaImporting, r.run).Build()).Error(); err != nil {
-		r.release()
-		return nil, readError(err)
-	}
 	return r, nil
+}
+
+// sign marks the store with the run, so that one that is cut off is seen.
+func (r *restore) sign(mark string) error {
+	r.mark = mark
+	return readError(r.client.Do(r.ctx, r.client.B().Hset().Key(r.Store.meta()).FieldValue().FieldValue(mark, r.run).Build()).Error())
 }
 
 // release gives the lock up, if it is still this run's.
@@ -237,38 +252,43 @@ func (r *restore) write(snap *poolkeeper.Snapshot) error {
 		if k.Kind == poolkeeper.KindSession && d.ExpiresAt != 0 && d.ExpiresAt <= r.opts.Now().UnixMilli() {
 			continue
 		}
-		name, field := r.value(k)
-		if d.ExpiresAt != 0 {
-			ctl := r.ctl(name)
-			for _, cmd := range []rueidis.Completed{
-				r.client.B().Hset().Key(ctl).FieldValue().FieldValue("epoch", r.run).FieldValue("dead", "1").
-					FieldValue("expiry", strconv.FormatInt(d.ExpiresAt, 10)).Build(),
-				r.client.B().Pexpireat().Key(ctl).MillisecondsTimestamp(d.ExpiresAt + poolkeeper.AliasLife).Build(),
-			} {
-				if err := r.add(len(ctl), cmd); err != nil {
-					return err
-				}
-			}
-		}
-		var cmd rueidis.Completed
-		switch {
-		case field != "":
-			cmd = r.client.B().Hset().Key(name).FieldValue().FieldValue(field, rueidis.BinaryString(d.Data)).Build()
-		case d.ExpiresAt != 0:
-			cmd = r.client.B().Set().Key(name).Value(rueidis.BinaryString(d.Data)).PxatMillisecondsTimestamp(d.ExpiresAt).Build()
-		default:
-			cmd = r.client.B().Set().Key(name).Value(rueidis.BinaryString(d.Data)).Build()
-		}
-		if err := r.add(len(d.Data)+len(name)+len(field), cmd); err != nil {
+		if err := r.putValue(k, d); err != nil {
 			return err
 		}
 	}
 	for _, typ := range typesOf(snap) {
-		if err := r.pool(typ, snap.Pools[typ]); err != nil {
+		if err := r.pool(typ, snap.Pools[typ], r.Store.pool(typ)); err != nil {
 			return err
 		}
 	}
 	return r.flush()
+}
+
+// putValue writes one value.
+func (r *restore) putValue(k poolkeeper.Key, d poolkeeper.Document) error {
+	name, field := r.value(k)
+	if d.ExpiresAt != 0 {
+		ctl := r.ctl(name)
+		for _, cmd := range []rueidis.Completed{
+			r.client.B().Hset().Key(ctl).FieldValue().FieldValue("epoch", r.run).FieldValue("dead", "1").
+				FieldValue("expiry", strconv.FormatInt(d.ExpiresAt, 10)).Build(),
+			r.client.B().Pexpireat().Key(ctl).MillisecondsTimestamp(d.ExpiresAt + poolkeeper.AliasLife).Build(),
+		} {
+			if err := r.add(len(ctl), cmd); err != nil {
+				return err
+			}
+		}
+	}
+	var cmd rueidis.Completed
+	switch {
+	case field != "":
+		cmd = r.client.B().Hset().Key(name).FieldValue().FieldValue(field, rueidis.BinaryString(d.Data)).Build()
+	case d.ExpiresAt != 0:
+		cmd = r.client.B().Set().Key(name).Value(rueidis.BinaryString(d.Data)).PxatMillisecondsTimestamp(d.ExpiresAt).Build()
+	default:
+		cmd = r.client.B().Set().Key(name).Value(rueidis.BinaryString(d.Data)).Build()
+	}
+	return r.add(len(d.Data)+len(name)+len(field), cmd)
 }
 
 // typesOf lists the types of a snapshot: in their order, then any pool that it
@@ -283,7 +303,9 @@ func typesOf(snap *poolkeeper.Snapshot) []string {
 	return types
 }
 
-func (r *restore) pool(typ string, p *poolkeeper.Pool) error {
+// pool writes a pool, its definitions under the name given; without one they are
+// there already.
+func (r *restore) pool(typ string, p *poolkeeper.Pool, definitions string) error {
 	key := r.Store.pool(typ)
 	b := r.client.B
 	for _, cmd := range []rueidis.Completed{
@@ -301,7 +323,7 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool) error {
 	}
 	at := 0
 	for part := range slices.Chunk(p.Providers, chunk) {
-		h := b().Hset().Key(key).FieldValue()
+		h := b().Hset().Key(definitions).FieldValue()
 		z := b().Zadd().Key(r.order(key)).ScoreMember()
 		size := 0
 		var state []string
@@ -316,7 +338,10 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool) error {
 				state = append(state, pr.ID+":"+lits[j], lits[j+1])
 			}
 		}
-		cmds := []rueidis.Completed{h.Build(), z.Build()}
+		cmds := []rueidis.Completed{z.Build()}
+		if definitions != "" {
+			cmds = append(cmds, h.Build())
+		}
 		if len(state) > 0 {
 			s := b().Hset().Key(r.state(key)).FieldValue()
 			for j := 0; j < len(state); j += 2 {
@@ -338,10 +363,10 @@ func (r *restore) commit(snap *poolkeeper.Snapshot) error {
 	if err := r.wait(); err != nil {
 		return err
 	}
-	args := []string{r.run}
+	args := []string{r.mark, r.run}
 	for _, k := range slices.Sorted(maps.Keys(snap.Meta)) {
 		switch k {
-		case metaEpoch, metaSchema, metaMinWriter, metaImporting:
+		case metaEpoch, metaSchema, metaMinWriter, metaImporting, metaAdopting:
 		default:
 			args = append(args, k, snap.Meta[k])
 		}

@@ -97,6 +97,20 @@ func TestConformanceAsRestrictedUser(t *testing.T) {
 		t.Error(err)
 	}
 	used := stats()
+	var fork [][]string
+	for _, cmd := range forkStore(t) {
+		cmd[1] = strings.Replace(cmd[1], "aiclient:", "tfork:", 1)
+		fork = append(fork, cmd)
+	}
+	fill(t, srv, fork)
+	srv.DoString("CONFIG", "RESETSTAT")
+	foreign := openUser(t, at, "tfork:")
+	if snap, _, err := foreign.LoadForeign(t.Context()); err != nil {
+		t.Error(err)
+	} else if err := foreign.Adopt(t.Context(), snap); err != nil {
+		t.Error(err)
+	}
+	used = append(used, stats()...)
 	for _, name := range aclCommands(line) {
 		switch {
 		case slices.Contains(onlyElsewhere, name):

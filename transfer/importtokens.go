@@ -144,8 +144,8 @@ func (im *importer) wins(k poolkeeper.Key, path string, stored, given []byte) bo
 		im.changed(k, path, "forced")
 		return true
 	}
-	old, oldKnown := tokenExpiry(stored)
-	next, nextKnown := tokenExpiry(given)
+	old, oldKnown := poolkeeper.TokenExpiry(stored)
+	next, nextKnown := poolkeeper.TokenExpiry(given)
 	switch {
 	case !oldKnown || !nextKnown:
 		im.keep(k, path, "the expiry of one of the two is not known: the stored token stays")

@@ -48,7 +48,7 @@ var table = map[string]rule{
 
 	// Backends. They never import each other.
 	"memstore":   {own: []string{".", "internal/rawjson"}},
-	"redisstore": {own: []string{".", "internal/rawjson"}, others: []string{rueidis}},
+	"redisstore": {own: []string{".", "internal/rawjson", "internal/show"}, others: []string{rueidis}},
 	"filestore":  {own: []string{".", "internal/rawjson", "journal"}, others: []string{flock, renameio}, later: true},
 
 	// Layers over a backend.

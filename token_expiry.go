@@ -1,17 +1,16 @@
-package transfer
+package poolkeeper
 
-import (
-	"github.com/poolkeeper/poolkeeper/internal/rawjson"
-)
+import "github.com/poolkeeper/poolkeeper/internal/rawjson"
 
 // expiryFields are where the dialects of tokens have their expiry.
 var expiryFields = []string{"expiry_date", "expiry", "expires_at", "expiresAt", "expired"}
 
-// tokenExpiry reads when a token expires: by the first of the fields that it
-// has, a number of milliseconds, also as text, or an ISO time.
-func tokenExpiry(data []byte) (ms int64, known bool) {
+// TokenExpiry reads when a token expires, in milliseconds since 1970: by the
+// first of the fields of the dialects that it has, a number of milliseconds,
+// also as text, or an ISO time.
+func TokenExpiry(token []byte) (ms int64, known bool) {
 	found := make([][]byte, len(expiryFields))
-	rawjson.GetMany(data, expiryFields, found)
+	rawjson.GetMany(token, expiryFields, found)
 	for _, lit := range found {
 		if lit == nil || string(lit) == "null" {
 			continue
