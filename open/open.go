@@ -41,7 +41,12 @@ func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeepe
 	case settings.BackendMemory:
 		b = memstore.New(&memstore.Options{Now: opts.Now})
 	case settings.BackendRedis:
-		b, err = openRedis(ctx, &s.Redis, opts)
+		// A nil *redisstore.Store must not become a Backend that is not nil.
+		if r, fail := openRedis(ctx, &s.Redis, opts); fail == nil {
+			b = r
+		} else {
+			err = fail
+		}
 	default:
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown backend %q", s.Backend).WithHint("it is %s or %s", settings.BackendRedis, settings.BackendMemory)
 	}
@@ -51,10 +56,8 @@ func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeepe
 	return poolkeeper.New(b, &poolkeeper.Options{Now: opts.Now}), nil
 }
 
-// openRedis keeps a nil *redisstore.Store from becoming a Backend that is not
-// nil.
-func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (poolkeeper.Backend, error) {
-	b, err := redisstore.Open(ctx, r.URL.Reveal(), &redisstore.Options{
+func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redisstore.Store, error) {
+	return redisstore.Open(ctx, r.URL.Reveal(), &redisstore.Options{
 		Prefix:         r.KeyPrefix,
 		Username:       r.Username,
 		Password:       r.Password.Reveal(),
@@ -63,8 +66,4 @@ func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (poolkeepe
 		Logger:         opts.Logger,
 		Now:            opts.Now,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
 }

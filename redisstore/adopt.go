@@ -48,7 +48,7 @@ func (s *Store) Adopt(ctx context.Context, snap *poolkeeper.Snapshot) error {
 		return poolkeeper.Errorf(poolkeeper.ErrConflict, "the foreign store was changed since it was read").
 			WithHint("stop the gateway that writes to it, and run the import again")
 	}
-	f.snap.Values = snap.Values // the ends of sessions were read with it
+	f.snap = snap // the ends of sessions are those that it says
 	a := &adoption{restore: r, from: f}
 	for _, step := range []func() error{
 		func() error { return r.sign(metaAdopting) }, a.clean, a.values, a.pools, a.noteLeftovers,
@@ -64,8 +64,13 @@ func (s *Store) Adopt(ctx context.Context, snap *poolkeeper.Snapshot) error {
 // sameForeign compares what was read with what is to be converted. Sessions
 // come and go by themselves.
 func sameForeign(a, b *poolkeeper.Snapshot) bool {
-	if b == nil || !slices.Equal(a.Types, b.Types) || !maps.Equal(a.Meta, b.Meta) {
+	if b == nil || !slices.Equal(a.Types, b.Types) {
 		return false
+	}
+	for name, v := range a.Meta { // what the import itself says is added
+		if b.Meta[name] != v {
+			return false
+		}
 	}
 	for _, t := range a.Types {
 		if !slices.EqualFunc(a.Pools[t].Providers, b.Pools[t].Providers, func(x, y poolkeeper.Provider) bool {

@@ -279,12 +279,12 @@ func (f *foreignReader) noteRest() {
 		key  string
 		what string
 	}{
-		{kindLock, nameTokenLock + "…", "locks"},
+		{kindLock, nameTokenLock + "…", "locks of tokens"},
 		{kindIndex, nameIndex + "…", "indexes of refresh tokens"},
-		{kindRobin, nameRobin, "counters of a rotation"},
+		{kindRobin, nameRobin, "the counter of a rotation"},
 	} {
 		if n := len(f.keys[k.kind]); n > 0 {
-			f.note(k.key, "", noteIgnored, "%d %s: nothing that would have to be kept", n, k.what)
+			f.note(k.key, "", noteIgnored, "%s (%d): nothing to keep", k.what, n)
 		}
 	}
 	unknown := map[string]int{}
@@ -292,6 +292,6 @@ func (f *foreignReader) noteRest() {
 		unknown[f.title(kindUnknown, k)]++
 	}
 	for title, n := range unknown {
-		f.note(title, "", noteUnknown, "%d keys of no known kind: not taken", n)
+		f.note(title, "", noteUnknown, "of no known kind (%d): not taken, and left where they are", n)
 	}
 }

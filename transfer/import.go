@@ -86,21 +86,27 @@ func ReadDirectory(ctx context.Context, dir string, opts *ImportOptions) (*Direc
 
 // Import is the second half of [Import]. It can be called once.
 func (d *Directory) Import(ctx context.Context, st *poolkeeper.Store) (*ImportResult, error) {
-	opts, report, dir := d.opts, d.report, d.path
-	im := &importer{ctx: ctx, st: st, opts: opts, now: d.now, path: dir, dir: d.snap}
-	im.result = &ImportResult{Report: report, DryRun: opts.DryRun, Providers: report.Providers, Tokens: report.Tokens, Config: report.Config}
-	var err error
-	im.store, err = st.Snapshot(ctx)
+	im := &importer{ctx: ctx, st: st, opts: d.opts, now: d.now, path: d.path, dir: d.snap, result: newResult(d.report, d.opts.DryRun)}
+	return im.result, poolkeeper.Annotate(im.run(), "import", show.Name(d.path))
+}
+
+func newResult(report *configdir.Report, dryRun bool) *ImportResult {
+	return &ImportResult{Report: report, DryRun: dryRun, Providers: report.Providers, Tokens: report.Tokens, Config: report.Config}
+}
+
+// run imports what was read.
+func (im *importer) run() (err error) {
+	im.store, err = im.st.Snapshot(im.ctx)
 	switch {
-	case errors.Is(err, poolkeeper.ErrUninitialized):
+	case errors.Is(err, poolkeeper.ErrUninitialized), im.adopts(err):
 		err = im.restore()
 	case err == nil:
 		err = im.update()
 	}
-	if err == nil && !opts.DryRun {
-		err = im.verify()
+	if err != nil || im.opts.DryRun {
+		return err
 	}
-	return im.result, poolkeeper.Annotate(err, "import", show.Name(dir))
+	return im.verify()
 }
 
 // millis reads a clock, once: all that one call does happens at one time.
@@ -123,6 +129,7 @@ type importer struct {
 	now     int64
 	path    string // of the directory
 	dir     *poolkeeper.Snapshot
+	from    *Source // what it is in place of a directory, or nil
 	store   *poolkeeper.Snapshot
 	result  *ImportResult
 	kept    map[poolkeeper.Key]bool // what may differ at the end
@@ -155,10 +162,9 @@ func (im *importer) restore() error {
 	if err := im.announce(); err != nil || im.opts.DryRun {
 		return err
 	}
-	im.dir.Meta["migratedAt"] = time.UnixMilli(im.now).UTC().Format("2006-01-02T15:04:05.000Z")
-	im.dir.Meta["migratedFrom"] = "directory"
+	im.describe(time.UnixMilli(im.now).UTC().Format("2006-01-02T15:04:05.000Z"))
 	im.progress(0)
-	if err := im.st.Restore(im.ctx, im.dir); err != nil {
+	if err := im.fill(); err != nil {
 		return err
 	}
 	im.progress(im.total)
@@ -168,6 +174,11 @@ func (im *importer) restore() error {
 // update brings the directory into an initialised store.
 func (im *importer) update() error {
 	im.kept, im.claimed, im.used = map[poolkeeper.Key]bool{}, map[poolkeeper.Ref]bool{}, map[poolkeeper.Key]bool{}
+	if im.from != nil {
+		if err := im.prepare(); err != nil {
+			return err
+		}
+	}
 	var values valuePlan
 	im.planTokens(&values)
 	im.planValues(&values)
@@ -251,6 +262,11 @@ func (im *importer) failed(op *poolkeeper.Op, err error) error {
 	return err
 }
 
+func (im *importer) comparing() *configdir.CompareOptions {
+	// What lies outside is then its own difference, and none of a definition.
+	return &configdir.CompareOptions{ContentOnly: true, AllowExternal: true, Dir: im.path, Now: fixed(im.now)}
+}
+
 // verify compares the store with the directory, save for what was kept and,
 // unless it mirrors the directory, what is only in the store.
 func (im *importer) verify() error {
@@ -259,10 +275,7 @@ func (im *importer) verify() error {
 	if err != nil {
 		return err
 	}
-	c, err := configdir.CompareSnapshots(im.dir, got, &configdir.CompareOptions{
-		// What lies outside is then its own difference, and none of a definition.
-		ContentOnly: true, AllowExternal: true, Dir: im.path, Now: fixed(im.now),
-	})
+	c, err := configdir.CompareSnapshots(im.dir, got, im.comparing())
 	if err != nil {
 		return err
 	}

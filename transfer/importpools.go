@@ -130,6 +130,13 @@ func (im *importer) planPool(dir, stored *poolkeeper.Pool) *poolPlan {
 			op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: id, Definition: byID[id].Definition})
 		}
 	}
+	if im.from != nil && im.from.Unordered {
+		at := make(map[string]int, len(was))
+		for i, id := range was {
+			at[id] = i
+		}
+		inOrder(op.Providers, at, func(r poolkeeper.ProviderRecord) string { return r.ID })
+	}
 	if !replace && !slices.EqualFunc(op.Providers, was, func(r poolkeeper.ProviderRecord, id string) bool { return r.ID == id }) {
 		plan.changed = append(plan.changed, changeOf(op.Key, "", "order"))
 		replace = true

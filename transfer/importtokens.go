@@ -22,6 +22,14 @@ type tokenGroup struct {
 	also   []poolkeeper.Ref // where the store has more of it under other paths
 }
 
+// path is the one that it is called by; a token of another store may have none.
+func (g *tokenGroup) path() string {
+	if len(g.paths) == 0 {
+		return ""
+	}
+	return g.paths[0]
+}
+
 // planTokens plans the tokens. What makes a token the same one in directory
 // and store is its path: the store may keep it under another provider, where
 // that was the first to name it, and then it stays there. Only where a
@@ -81,11 +89,11 @@ func (t *tokenPlanner) emit(g *tokenGroup) {
 	switch {
 	case g.stored == nil:
 		if _, there := t.store.Values[key]; there {
-			t.changed(key, g.paths[0], "another file")
+			t.changed(key, g.path(), "another file")
 		} else {
-			t.added(key, g.paths[0], "")
+			t.added(key, g.path(), "")
 		}
-	case !t.wins(key, g.paths[0], g.stored, g.data):
+	case !t.wins(key, g.path(), g.stored, g.data):
 		data = g.stored
 	}
 	t.used[key] = true
@@ -102,11 +110,11 @@ func (t *tokenPlanner) emit(g *tokenGroup) {
 				paths = append(paths[:len(paths):len(paths)], p)
 			}
 		}
-		t.changed(key, g.paths[0], "moved, since "+show.Clip(g.from.String())+" names another file")
+		t.changed(key, g.path(), "moved, since "+show.Clip(g.from.String())+" names another file")
 	}
 	t.set(ops, key, data)
 	for _, o := range g.also {
-		if d, ok := t.store.Token(o); !ok || t.wins(poolkeeper.TokenKey(o), g.paths[0], d.Data, g.data) {
+		if d, ok := t.store.Token(o); !ok || t.wins(poolkeeper.TokenKey(o), g.path(), d.Data, g.data) {
 			t.set(&t.plan.data, poolkeeper.TokenKey(o), g.data)
 		}
 	}

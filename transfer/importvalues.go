@@ -107,12 +107,18 @@ func (im *importer) planSession(plan *valuePlan, k poolkeeper.Key) {
 		im.keep(k, "", "the stored session stays")
 		return
 	}
+	if ok && bytes.Equal(old.Data, d.Data) {
+		im.dir.Values[k] = old // with the end that it has there
+	}
 	im.put(&plan.data, k, "", d)
 }
 
 // planTypes plans the order of the types: that of the directory, then the
 // types that are only in the store, and stay.
 func (im *importer) planTypes() []poolkeeper.Op {
+	if im.from != nil && im.from.Unordered {
+		return nil // new pools come last by themselves
+	}
 	inDir := make(map[string]bool, len(im.dir.Types))
 	for _, t := range im.dir.Types {
 		inDir[t] = true

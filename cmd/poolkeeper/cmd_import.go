@@ -10,9 +10,10 @@ import (
 
 func (a *app) importCommand() *cobra.Command {
 	var opts transfer.ImportOptions
+	var from redisFlags
 	cmd := &cobra.Command{
 		Use:   "import",
-		Short: "Bring a configs/ directory into the store",
+		Short: "Bring a configs/ directory, or another Redis, into the store",
 		Long: `Brings a directory of the gateway into the store: configuration, pools, tokens,
 password, sessions and all other files, each to the byte. An empty store becomes
 what the directory is, with the last step. In another one nothing is removed unless
@@ -33,30 +34,29 @@ Token files outside of the parent of the directory, which providers name by abso
 paths or through "..", are read with --allow-external only, and else named in a
 warning. Links that leave that parent are not followed.
 
+With --from-redis it is a Redis that is read in place of a directory: a store of
+Poolkeeper's, or one in the layout of a fork of the gateway. What had to be put
+right there, and what was left, is listed; that Redis is not written to. With
+--in-place the store is converted where it lies: until the last step all keys
+stay as the fork knows them, and after it what is left over of them is removed.
+
 Stop the gateway first, or its next save is not in the store.`,
 		Example: `  poolkeeper import --config-dir ./configs --dry-run
   poolkeeper import --config-dir ./configs --redis-url redis://localhost:6379
-  poolkeeper import --config-dir ./configs --mirror --force --dry-run`,
+  poolkeeper import --config-dir ./configs --mirror --force --dry-run
+  poolkeeper import --from-redis redis://old:6379 --redis-url redis://localhost:6379
+  poolkeeper import --from-redis redis://localhost:6379 --in-place --dry-run`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			frugal()
-			set, err := a.settings()
-			if err != nil {
-				return err
-			}
-			// What is wrong with the directory comes before what is wrong with
-			// the settings in it, and before any connection.
-			dir, err := transfer.ReadDirectory(cmd.Context(), set.ConfigDir, &opts)
-			if err != nil {
-				return err
-			}
-			st, err := a.kept(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer st.Close()
 			opts.Plan, opts.Progress = a.printPlan, a.progress()
-			result, err := dir.Import(cmd.Context(), st)
+			var result *transfer.ImportResult
+			var err error
+			if from.given(cmd) {
+				result, err = a.importRedis(cmd, &from, &opts)
+			} else {
+				result, err = a.importDirectory(cmd, &opts)
+			}
 			if result == nil || err != nil {
 				return err
 			}
@@ -67,7 +67,27 @@ Stop the gateway first, or its next save is not in the store.`,
 	cmd.Flags().BoolVar(&opts.Mirror, "mirror", false, "remove from the store what the directory does not have")
 	cmd.Flags().BoolVar(&opts.Force, "force", false, "let counters go back, and tokens be replaced by those of the directory")
 	cmd.Flags().BoolVar(&opts.AllowExternal, "allow-external", false, "read token files that providers name outside of the parent of the directory")
+	from.add(cmd)
 	return cmd
+}
+
+func (a *app) importDirectory(cmd *cobra.Command, opts *transfer.ImportOptions) (*transfer.ImportResult, error) {
+	set, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	// What is wrong with the directory comes before what is wrong with
+	// the settings in it, and before any connection.
+	dir, err := transfer.ReadDirectory(cmd.Context(), set.ConfigDir, opts)
+	if err != nil {
+		return nil, err
+	}
+	st, err := a.kept(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	defer st.Close()
+	return dir.Import(cmd.Context(), st)
 }
 
 // printPlan lists what an import is going to do, before it does it.

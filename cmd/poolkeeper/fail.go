@@ -59,7 +59,7 @@ func (a *app) hintFor(sentinel error) string {
 		}
 		return "fill it: poolkeeper import --config-dir " + dir + ", or poolkeeper init for an empty one"
 	case poolkeeper.ErrForeign:
-		return "use another key prefix (--key-prefix), or a Redis of its own"
+		return "convert it by poolkeeper import --from-redis URL --in-place, or use another --key-prefix"
 	case poolkeeper.ErrUnavailable:
 		return "check that Redis is running and that the settings are right: poolkeeper status"
 	case poolkeeper.ErrIndeterminate:

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -54,6 +55,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 			"sets":  sets,
+			"fork":  fork(srv),
+			"dump":  dump(srv),
 
 			"journal": makeJournal,
 			"flip":    flipByte,
@@ -93,6 +96,39 @@ func sets(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("stdout is empty")
 	}
 	ts.Setenv(args[0], words[len(words)-1])
+}
+
+// fork PREFIX makes keys as a fork of the gateway leaves them.
+func fork(srv *redistest.Server) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: fork PREFIX")
+		}
+		cmds, err := forkCommands(args[0])
+		ts.Check(err)
+		for _, cmd := range cmds {
+			if _, err := srv.Do(cmd...); err != nil {
+				ts.Fatalf("%s: %v", cmd[0], err)
+			}
+		}
+	}
+}
+
+// dump PREFIX FILE writes what there is under a prefix.
+func dump(srv *redistest.Server) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 2 {
+			ts.Fatalf("usage: dump PREFIX FILE")
+		}
+		var lines []string
+		for k, v := range srv.Dump() {
+			if strings.HasPrefix(k, args[0]) {
+				lines = append(lines, k+" "+v+"\n")
+			}
+		}
+		slices.Sort(lines)
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(strings.Join(lines, "")), 0o600))
+	}
 }
 
 // call runs the program in this process.

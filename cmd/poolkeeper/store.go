@@ -17,14 +17,22 @@ func (a *app) kept(ctx context.Context) (*poolkeeper.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := set.Check(); err != nil {
+	if err := a.needRedis(set); err != nil {
 		return nil, err
 	}
+	return open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+}
+
+// needRedis refuses settings by which nothing is kept.
+func (a *app) needRedis(set *settings.Settings) error {
+	if err := set.Check(); err != nil {
+		return err
+	}
 	if set.Backend == settings.BackendMemory {
-		return nil, poolkeeper.Errorf(poolkeeper.ErrForbidden, "no Redis is configured, and memory keeps nothing beyond this command").
+		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "no Redis is configured, and memory keeps nothing beyond this command").
 			WithHint("give --redis-url, or set REDIS_URL or REDIS_HOST")
 	}
-	return open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	return nil
 }
 
 // readable opens the store for reading. Without Redis that is the directory,
