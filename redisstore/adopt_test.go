@@ -120,8 +120,14 @@ func TestAdoptCutOff(t *testing.T) {
 				if err := again.Adopt(t.Context(), snap); err != nil {
 					t.Fatalf("%s: run again: %v", name, err)
 				}
-			} else if err := again.Adopt(t.Context(), nil); err != nil {
-				t.Fatalf("%s: finished: %v", name, err)
+			} else {
+				left := len(srv.Keys("aiclient:leftovers*")) > 0
+				if info, err := again.Info(t.Context()); err != nil || left != (len(info.Warnings) > 0) {
+					t.Errorf("%s: something is left: %v; warnings %q, %v", name, left, info.Warnings, err)
+				}
+				if err := again.Adopt(t.Context(), nil); err != nil {
+					t.Fatalf("%s: finished: %v", name, err)
+				}
 			}
 			got, err := again.Load(t.Context())
 			if err != nil {

@@ -82,7 +82,7 @@ func TestForeignFork(t *testing.T) {
 		{"pools:" + forkKiro, forkK2 + ".notSupportedModels", "list"},
 		{"pools:" + forkKiro, forkK2 + ".big", "number"},
 		{"tokens:openai-codex:" + forkC1, "", "token"},
-		{"tokens:openai-codex:" + forkC1, "", "ttl"},
+		{"tokens:…", "openai-codex:" + forkC1, "ttl"},
 		{"tokens:" + forkKiro + ":1769176045109", "", "token-duplicate"},
 		{"token-lock:…", "", "ignored"},
 		{"kiro:refresh-index:…", "", "ignored"},

@@ -252,13 +252,15 @@ func (t *tokenReader) leftOver() {
 
 // check notes what is odd about tokens.
 func (t *tokenReader) check() {
+	var mortal []string
 	for _, token := range t.all {
 		title := t.title(kindToken, token.key)
 		if token.key.ttl >= 0 {
-			t.note(title, "", noteTTL, "it would have expired: stored without a time to live")
+			mortal = append(mortal, fieldTitle(token.key.arg))
 		}
 		if rawjson.Valid(token.data) != nil || rawjson.KindOf(token.data) != rawjson.KindObject {
 			t.note(title, "", noteObject, "not a valid JSON object: kept as it is")
 		}
 	}
+	t.noteEach(nameTokens+"…", noteTTL, "would have expired: stored without a time to live", mortal)
 }
