@@ -190,3 +190,33 @@ func TestAdoptOfAnother(t *testing.T) {
 		t.Errorf("of an empty store: %v, want ErrUninitialized", err)
 	}
 }
+
+// A key that is left over of the layout and was written to since, as it is a key
+// of the store as well, stays.
+func TestAdoptLeavesWhatIsWritten(t *testing.T) {
+	r := forkRig(t, forkCommands(t))
+	snap, _ := r.loadForeign(r.b)
+	if err := r.b.Adopt(t.Context(), snap); err != nil {
+		t.Fatal(err)
+	}
+	// As where it is cut off before it has removed anything.
+	written := poolkeeper.TokenKey(poolkeeper.Ref{Type: forkKiro, ID: "1769176045109"})
+	r.must(r.b, putOp(written, `{"new":1}`))
+	for _, k := range []string{"tokens:" + forkKiro + ":1769176045109", "tokens:openai-codex:" + forkC1} {
+		r.srv.DoInt("SADD", "aiclient:leftovers:{aiclient:meta}", "aiclient:"+k)
+	}
+	r.srv.DoString("SET", "aiclient:tokens:openai-codex:"+forkC1, "{}")
+	if info, err := r.b.Info(t.Context()); err != nil || len(info.Warnings) != 1 || !strings.Contains(info.Warnings[0], "--in-place") {
+		t.Errorf("Info: %+v, %v", info, err)
+	}
+	if err := r.b.Adopt(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.b.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got.Values[written].Data) != `{"new":1}` || len(r.srv.Keys("aiclient:tokens:openai-codex:*")) != 0 || len(r.srv.Keys("aiclient:leftovers*")) != 0 {
+		t.Errorf("there are %q", r.srv.Keys("aiclient:*"))
+	}
+}

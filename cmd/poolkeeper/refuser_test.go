@@ -44,6 +44,10 @@ func newRefuser(t *testing.T) *refuser {
 	// What is no layout of ours.
 	b.srv.Do("SET", "foreign:config", `{"apiKey":"`+planted+`"}`)
 	b.srv.Do("HSET", "foreign:pools:x", "one", `{"uuid":"one"}`)
+	b.srv.Do("SET", "wrong:pools:x", planted)
+	b.srv.Do("HSET", "broken:pools:x", "one", `{"apiKey":"`+planted+`"`)
+	b.srv.Do("SET", "broken:sessions:"+planted, `{}`)
+	b.srv.Do("SET", "strange:"+planted, planted)
 	b.service = startService(t, b.env)
 	return b
 }
