@@ -294,3 +294,28 @@ func TestProxyWithoutUpstream(t *testing.T) {
 		t.Error("something answered")
 	}
 }
+
+// StopAfter is a client that was killed: what comes after is never executed,
+// but for the one whose answer is lost.
+func TestProxyStopAfter(t *testing.T) {
+	t.Parallel()
+	s := Start(t)
+	for _, executed := range []bool{false, true} {
+		p := StartProxy(t, s.Socket())
+		c := dial(t, p)
+		key := fmt.Sprint(executed)
+		p.StopAfter(3, executed)
+		want := int64(3)
+		for n := range int64(6) {
+			if err := incr(c, key); (err == nil) != (n < 3) {
+				t.Errorf("executed %v: command %d: %v", executed, n+1, err)
+			}
+		}
+		if executed {
+			want++
+		}
+		if got := s.DoInt("GET", key); got != want {
+			t.Errorf("executed %v: %d commands were executed, want %d", executed, got, want)
+		}
+	}
+}
