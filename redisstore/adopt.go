@@ -40,7 +40,7 @@ func (s *Store) Adopt(ctx context.Context, snap *poolkeeper.Snapshot) error {
 		return err
 	}
 	defer r.release()
-	f, err := s.readForeign(ctx)
+	f, err := s.readForeign(ctx, r.hold)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (s *Store) LoadForeign(ctx context.Context) (*poolkeeper.Snapshot, []Foreig
 	if err := s.mustBeForeign(ctx); err != nil {
 		return nil, nil, err
 	}
-	f, err := s.readForeign(ctx)
+	f, err := s.readForeign(ctx, func() error { return nil })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,6 +91,7 @@ func (s *Store) mustBeForeign(ctx context.Context) error {
 type foreignReader struct {
 	*Store
 	ctx   context.Context
+	alive func() error // called before each round trip of many
 	snap  *poolkeeper.Snapshot
 	notes []ForeignNote
 
@@ -110,9 +111,9 @@ type foreignReader struct {
 // A fieldName is the field of a pool's hash that a provider was read from.
 type fieldName struct{ key, field string }
 
-func (s *Store) readForeign(ctx context.Context) (*foreignReader, error) {
+func (s *Store) readForeign(ctx context.Context, alive func() error) (*foreignReader, error) {
 	f := &foreignReader{
-		Store: s, ctx: ctx, snap: poolkeeper.NewSnapshot(), keys: map[foreignKind][]*foreignKey{},
+		Store: s, ctx: ctx, alive: alive, snap: poolkeeper.NewSnapshot(), keys: map[foreignKind][]*foreignKey{},
 		pools: map[string]*foreignPool{}, values: map[string][]byte{}, placed: map[string]poolkeeper.Ref{},
 		owners: map[string]poolkeeper.Ref{}, left: map[string]bool{}, fields: map[poolkeeper.Ref]fieldName{},
 	}

@@ -171,6 +171,9 @@ func (f *foreignReader) readHeads() error {
 		var there []*foreignKey
 		for part := range slices.Chunk(f.keys[kind], chunk) {
 			const per = 3
+			if err := f.alive(); err != nil {
+				return err
+			}
 			now, err := f.client.Do(f.ctx, f.client.B().Time().Build()).AsIntSlice()
 			if err != nil || len(now) != 2 {
 				return readError(err)
@@ -249,6 +252,9 @@ func (f *foreignReader) strings(kind foreignKind, limit int, fn func(k *foreignK
 			}
 			size += keys[n].size
 			n++
+		}
+		if err := f.alive(); err != nil {
+			return err
 		}
 		cmds := make(rueidis.Commands, n)
 		for i, k := range keys[:n] {

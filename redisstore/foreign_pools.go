@@ -102,6 +102,9 @@ func (f *foreignReader) readPool(p *foreignPool) error {
 	title := f.title(kindPool, p.key)
 	defs := map[string][]byte{} // a field may come twice
 	for cursor := uint64(0); ; {
+		if err := f.alive(); err != nil {
+			return err
+		}
 		e, err := f.client.Do(f.ctx, f.client.B().Hscan().Key(p.key.name).Cursor(cursor).Count(chunk).Build()).AsScanEntry()
 		if err != nil {
 			return f.named(err, title)
