@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/redis/rueidis"
@@ -16,8 +17,8 @@ import (
 //
 // Until the last step, which writes the epoch, every key of the layout has what
 // it had, put right at most: what Poolkeeper keeps under other names is written
-// beside it, and a pool whose definitions or fields change is replaced by one
-// RENAME. So nothing is lost wherever a run is cut off; it is marked, and
+// beside it, and a pool whose definitions or fields change is replaced in one
+// step. So nothing is lost wherever a run is cut off; it is marked, and
 // simply run again. The gateway whose layout it is must not write meanwhile.
 // What is left over of the layout is removed after the last step.
 //
@@ -107,6 +108,12 @@ func (a *adoption) clean() error {
 // values writes the values. What takes the place of something else comes last:
 // that is then kept under another name.
 func (a *adoption) values() error {
+	mortal := map[string]bool{}
+	for _, keys := range a.from.keys {
+		for _, k := range keys {
+			mortal[k.name] = k.ttl >= 0
+		}
+	}
 	var late []poolkeeper.Key
 	for k, d := range a.from.snap.Values {
 		if d.ExpiresAt != 0 && d.ExpiresAt <= a.opts.Now().UnixMilli() {
@@ -116,6 +123,9 @@ func (a *adoption) values() error {
 		old, there := a.from.values[name]
 		switch {
 		case field == "" && there && bytes.Equal(old, d.Data) && k.Kind != poolkeeper.KindSession:
+			if !mortal[name] {
+				continue
+			}
 			if err := a.add(len(name), a.client.B().Persist().Key(name).Build()); err != nil {
 				return err
 			}
@@ -158,11 +168,12 @@ func (a *adoption) pools() error {
 		if err := a.flush(); err != nil {
 			return err
 		}
-		if err := a.add(len(key), a.client.B().Rename().Key(stage).Newkey(key).Build()); err != nil {
-			return err
+		answer, err := placeScript.run(a.ctx, a.client, []string{stage, key}, []string{strconv.Itoa(len(p.fields))})
+		if err != nil {
+			return poolkeeper.Annotate(readError(err), "convert", key)
 		}
-		if err := a.flush(); err != nil {
-			return err
+		if answer != "OK" {
+			return poolkeeper.Errorf(poolkeeper.ErrConflict, "what was staged of the pool %s is gone", fieldTitle(typ)).WithHint("run the import again")
 		}
 	}
 	return a.flush()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -218,5 +219,34 @@ func TestAdoptLeavesWhatIsWritten(t *testing.T) {
 	}
 	if string(got.Values[written].Data) != `{"new":1}` || len(r.srv.Keys("aiclient:tokens:openai-codex:*")) != 0 || len(r.srv.Keys("aiclient:leftovers*")) != 0 {
 		t.Errorf("there are %q", r.srv.Keys("aiclient:*"))
+	}
+}
+
+// A stage that Redis has lost a part of does not take the place of the pool.
+func TestAdoptOfHalfAStage(t *testing.T) {
+	r := forkRig(t, forkCommands(t))
+	snap, _ := r.loadForeign(r.b)
+	tap := startTap(t, r.srv.Socket())
+	b := r.open(tap.url(), forkPrefix, patient)
+	tap.hold("$7\r\nEVALSHA\r\n") // what puts it in place
+	var wg sync.WaitGroup
+	var err error
+	wg.Go(func() { err = b.Adopt(t.Context(), snap) })
+	tap.waitHeld(t)
+	for _, k := range r.srv.Keys("aiclient:stage*") {
+		r.srv.DoInt("HDEL", k, forkK1)
+	}
+	before := r.srv.DoString("HGET", "aiclient:pools:"+forkKiro, forkK1)
+	tap.letGo()
+	wg.Wait()
+	if !errors.Is(err, poolkeeper.ErrConflict) || before == "" || r.srv.DoString("HGET", "aiclient:pools:"+forkKiro, forkK1) != before {
+		t.Errorf("%v, want ErrConflict, and the pool as it was", err)
+	}
+	snap, _, err = r.b.LoadForeign(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.b.Adopt(t.Context(), snap); err != nil {
+		t.Error(err)
 	}
 }

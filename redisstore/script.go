@@ -40,6 +40,7 @@ var (
 	readScript     = newScript("provider_read", "provider_read")
 	commitScript   = newScript("commit", "commit")
 	markScript     = newScript("mark", "mark")
+	placeScript    = newScript("place", "place")
 )
 
 // run executes a script by its SHA-1, and by its source where the server does
