@@ -100,6 +100,8 @@ func (im *importer) run() (err error) {
 	switch {
 	case errors.Is(err, poolkeeper.ErrUninitialized), im.adopts(err):
 		err = im.restore()
+	case err == nil && im.from != nil && im.from.Adopt != nil:
+		return im.finish()
 	case err == nil:
 		err = im.update()
 	}

@@ -58,6 +58,24 @@ func (im *importer) adopts(err error) bool {
 	return im.from != nil && im.from.Adopt != nil && errors.Is(err, poolkeeper.ErrForeign)
 }
 
+// finish ends a conversion in place of which only the last bit is left to do.
+// The store is its own source, so there is nothing else to change or compare.
+func (im *importer) finish() error {
+	if im.opts.DryRun {
+		return nil
+	}
+	if err := im.from.Adopt(im.ctx, im.dir); err != nil {
+		return err
+	}
+	snap, err := im.st.Snapshot(im.ctx)
+	if err != nil {
+		return err
+	}
+	im.from.Snapshot = snap
+	im.result = newResult(im.from.report(), false)
+	return nil
+}
+
 // fill makes an uninitialised store, or the foreign one that the source is, what
 // was read.
 func (im *importer) fill() error {

@@ -150,26 +150,33 @@ func TestImportOfWhatCannotBe(t *testing.T) {
 	}
 }
 
-// In place it is Adopt that makes the store, and that finishes it later.
+// In place it is Adopt that makes the store. In one that is there it removes what
+// is left over, which is then no difference.
 func TestImportInPlace(t *testing.T) {
-	ctx := context.Background()
 	st := newStore(t)
+	nobody := poolkeeper.Ref{Type: "a", ID: "nobody"}
 	calls := 0
-	adopt := func(ctx context.Context, snap *poolkeeper.Snapshot) error {
-		if calls++; calls == 1 {
-			return st.Restore(ctx, snap)
-		}
-		return nil
+	source := func(snap *poolkeeper.Snapshot) *transfer.Source {
+		return &transfer.Source{Snapshot: snap, Adopt: func(ctx context.Context, snap *poolkeeper.Snapshot) error {
+			if calls++; calls == 1 {
+				return st.Restore(ctx, snap)
+			}
+			return st.Apply(ctx, poolkeeper.Op{Kind: poolkeeper.OpDelete, Key: poolkeeper.TokenKey(nobody)})[0].Err
+		}}
 	}
-	if _, err := transfer.ImportSource(ctx, st, &transfer.Source{Snapshot: forkSnapshot(0), Adopt: adopt}, &transfer.ImportOptions{DryRun: true}); err != nil || calls != 0 {
-		t.Errorf("a dry run: %d calls, %v", calls, err)
+	dry := &transfer.ImportOptions{DryRun: true}
+	mustImportSource(t, st, source(forkSnapshot(0)), dry)
+	if calls != 0 {
+		t.Fatal("a dry run converted the store")
 	}
-	for range 2 {
-		if _, err := transfer.ImportSource(ctx, st, &transfer.Source{Snapshot: forkSnapshot(0), Adopt: adopt}, nil); err != nil {
-			t.Error(err)
-		}
+	if res := mustImportSource(t, st, source(forkSnapshot(0)), nil); !res.Restored || res.Tokens != 2 {
+		t.Errorf("%+v", res)
 	}
-	if calls != 2 {
-		t.Errorf("%d calls, want 2", calls)
+	mustImportSource(t, st, source(snapshot(t, st)), dry)
+	if calls != 1 {
+		t.Fatal("a dry run finished the conversion")
+	}
+	if res := mustImportSource(t, st, source(snapshot(t, st)), nil); res.Changes() != 0 || res.Tokens != 1 || calls != 2 {
+		t.Errorf("%d calls, %+v", calls, res)
 	}
 }

@@ -64,6 +64,17 @@ func TestForeignToDirectory(t *testing.T) {
 			resolves(t, name, dir, 3)
 			do(0, "verify", "--config-dir", dir, "--key-prefix", store)
 		}
+		// As where it was cut off when all was done but the tidying up.
+		r.must(t, "place:tokens:openai-codex:x", "SET", "place:tokens:openai-codex:x", `{"access_token":"FAKE"}`)
+		r.must(t, "place:leftovers:{place:meta}", "SADD", "place:leftovers:{place:meta}", "place:tokens:openai-codex:x")
+		in := []string{"import", "--in-place", "--key-prefix", "place:"}
+		do(0, append(in, "--dry-run")...)
+		if _, left := r.under("place:tokens:openai-codex:")["place:tokens:openai-codex:x"]; !left {
+			t.Error("a dry run tidied up")
+		}
+		if out := do(0, in...); out != "Migrated 4 providers, 3 tokens, config\n0 changes\n" || len(r.under("place:tokens:openai-codex:"))+len(r.under("place:leftovers")) != 0 {
+			t.Errorf("%s, left %v", out, r.under("place:tokens:openai-codex:"))
+		}
 		for _, secret := range []string{"FAKE", "admin123", "743c7e67608a9934"} {
 			if strings.Contains(printed, secret) {
 				t.Errorf("%s: the secret %s was printed", r.name, secret)
