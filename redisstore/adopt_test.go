@@ -176,16 +176,36 @@ func (r *rig) stillForeign(name string, b *redisstore.Store, want map[string]str
 // What is not as it was read is left alone.
 func TestAdoptOfAnother(t *testing.T) {
 	r := forkRig(t, forkCommands(t))
+	for _, change := range [][]string{
+		{"SET", "aiclient:tokens:" + forkKiro + ":" + forkK1, `{"refreshToken":"FAKE-rotated"}`},
+		{"HSET", "aiclient:pools:" + forkKiro, forkK1, `{"uuid":"` + forkK1 + `","usageCount":4}`},
+		{"HDEL", "aiclient:pools:" + forkKiro, ""},
+		{"SADD", "aiclient:pool-types", "another"},
+		{"HSET", "aiclient:meta", "version", "1.1"},
+		{"SETEX", "aiclient:sessions:new", "100", `{}`},
+		{"DEL", "aiclient:sessions:" + forkOwner},
+		{"DEL", "aiclient:pwd"},
+	} {
+		snap, _ := r.loadForeign(r.b)
+		if _, err := r.srv.Do(change...); err != nil {
+			t.Fatal(err)
+		}
+		r.unchanged("a conversion of a store that changed", func() {
+			if err := r.b.Adopt(t.Context(), snap); !errors.Is(err, poolkeeper.ErrConflict) || poolkeeper.HintOf(err) == "" {
+				t.Errorf("%q: %v, want ErrConflict with a hint", change[:2], err)
+			}
+			if err := r.b.Adopt(t.Context(), nil); !errors.Is(err, poolkeeper.ErrConflict) {
+				t.Errorf("%v, want ErrConflict", err)
+			}
+		})
+	}
+	// A session that ends meanwhile is none.
+	r.srv.DoString("SET", "aiclient:sessions:new", "{}", "PX", "500")
 	snap, _ := r.loadForeign(r.b)
-	r.srv.DoString("SET", "aiclient:tokens:"+forkKiro+":"+forkK1, `{"refreshToken":"FAKE-rotated"}`)
-	r.unchanged("a conversion of a store that changed", func() {
-		if err := r.b.Adopt(t.Context(), snap); !errors.Is(err, poolkeeper.ErrConflict) || poolkeeper.HintOf(err) == "" {
-			t.Errorf("%v, want ErrConflict with a hint", err)
-		}
-		if err := r.b.Adopt(t.Context(), nil); !errors.Is(err, poolkeeper.ErrConflict) {
-			t.Errorf("%v, want ErrConflict", err)
-		}
-	})
+	r.srv.DoInt("DEL", "aiclient:sessions:new")
+	if err := r.b.Adopt(t.Context(), snap); err != nil {
+		t.Errorf("a session has ended meanwhile: %v", err)
+	}
 	other := r.open(r.srv.SocketURL())
 	if err := other.Adopt(t.Context(), snap); !errors.Is(err, poolkeeper.ErrUninitialized) {
 		t.Errorf("of an empty store: %v, want ErrUninitialized", err)

@@ -100,22 +100,18 @@ type foreignReader struct {
 	own    []string                      // what that one has made for itself
 
 	pools  map[string]*foreignPool
-	types  []string                     // those of the pools, the longest first
-	values map[string][]byte            // what was read of strings, by the name of the key
-	placed map[string]poolkeeper.Ref    // names of the tokens' keys → what they are stored under
-	owners map[string]poolkeeper.Ref    // paths of token files → whose token is there
-	left   map[string]bool              // names of the keys that stay as they are
-	fields map[poolkeeper.Ref]fieldName // providers → where they came from
+	types  []string                  // those of the pools, the longest first
+	values map[string][]byte         // what was read of strings, by the name of the key
+	owners map[string]poolkeeper.Ref // paths of token files → whose token is there
+	left   map[string]bool           // names of the keys that stay as they are
+	fields map[poolkeeper.Ref]string // providers → the fields that they were read from
 }
-
-// A fieldName is the field of a pool's hash that a provider was read from.
-type fieldName struct{ key, field string }
 
 func (s *Store) readForeign(ctx context.Context, alive func() error) (*foreignReader, error) {
 	f := &foreignReader{
 		Store: s, ctx: ctx, alive: alive, snap: poolkeeper.NewSnapshot(), keys: map[foreignKind][]*foreignKey{},
-		pools: map[string]*foreignPool{}, values: map[string][]byte{}, placed: map[string]poolkeeper.Ref{},
-		owners: map[string]poolkeeper.Ref{}, left: map[string]bool{}, fields: map[poolkeeper.Ref]fieldName{},
+		pools: map[string]*foreignPool{}, values: map[string][]byte{},
+		owners: map[string]poolkeeper.Ref{}, left: map[string]bool{}, fields: map[poolkeeper.Ref]string{},
 	}
 	for _, step := range []func() error{f.readMeta, f.readNames, f.isKnown, f.readHeads, f.readPools, f.readTokens, f.readSessions, f.readDocuments, f.readCounters} {
 		if err := step(); err != nil {
@@ -157,8 +153,8 @@ func mendable(err error, key, hint string) error {
 	return err
 }
 
-// refuseForeign makes an error about one key, or a place in it.
-func refuseForeign(sentinel error, key, format string, args ...any) *poolkeeper.Error {
+// refuseKey makes an error about one key.
+func refuseKey(sentinel error, key, format string, args ...any) *poolkeeper.Error {
 	e := poolkeeper.Errorf(sentinel, format, args...)
 	e.Action, e.Key = "read", key
 	return e

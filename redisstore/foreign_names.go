@@ -193,7 +193,7 @@ func (f *foreignReader) readHeads() error {
 					continue
 				}
 				if want := kind.redisType(); typ != want {
-					return refuseForeign(poolkeeper.ErrInvalid, f.title(kind, k), "the key is a %s in Redis, and must be a %s", typ, want).
+					return refuseKey(poolkeeper.ErrInvalid, f.title(kind, k), "the key is a %s in Redis, and must be a %s", typ, want).
 						WithHint("rename or remove that key, and run the import again")
 				}
 				if k.ttl, err = rs[per*i+1].AsInt64(); err != nil {
@@ -248,7 +248,7 @@ func (f *foreignReader) strings(kind foreignKind, limit int, fn func(k *foreignK
 		n, size := 0, int64(0)
 		for n < len(keys) && n < chunk && (n == 0 || size+keys[n].size <= restoreBytes) {
 			if keys[n].size > int64(limit) {
-				return refuseForeign(poolkeeper.ErrTooLarge, f.title(kind, keys[n]), "%d bytes; the limit is %d", keys[n].size, limit)
+				return refuseKey(poolkeeper.ErrTooLarge, f.title(kind, keys[n]), "%d bytes; the limit is %d", keys[n].size, limit)
 			}
 			size += keys[n].size
 			n++

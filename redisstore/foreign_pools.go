@@ -44,7 +44,7 @@ func (f *foreignReader) readPools() error {
 	for _, k := range f.keys[kindPool] {
 		if f.escaped(k) {
 			if !f.resume {
-				return refuseForeign(poolkeeper.ErrInvalid, f.title(kindPool, k), "Poolkeeper writes another pool under that name").
+				return refuseKey(poolkeeper.ErrInvalid, f.title(kindPool, k), "Poolkeeper writes another pool under that name").
 					WithHint("rename one of the two pools, and run the import again")
 			}
 			f.own = append(f.own, k.name)
@@ -148,7 +148,7 @@ func (f *foreignReader) addPool(typ string, p *foreignPool) {
 	ids, derived := poolkeeper.AssignIDs(defs)
 	for i, field := range p.fields {
 		ref := poolkeeper.Ref{Type: typ, ID: ids[i]}
-		f.fields[ref] = fieldName{p.key.name, field.name}
+		f.fields[ref] = field.name
 		pool.Providers = append(pool.Providers, poolkeeper.Provider{Ref: ref, Definition: defs[i]})
 		if ids[i] == field.name {
 			continue

@@ -98,7 +98,7 @@ func (t *tokenReader) tied(p *poolkeeper.Provider) []*foreignToken {
 
 // byField finds those of the field that the provider was read from.
 func (t *tokenReader) byField(p *poolkeeper.Provider) []*foreignToken {
-	return t.byID(p.Type, t.fields[p.Ref].field)
+	return t.byID(p.Type, t.fields[p.Ref])
 }
 
 // byID finds the tokens of an id, also under the short type that one of the
@@ -176,7 +176,6 @@ func later(a, b []byte) bool {
 
 func (t *tokenReader) store(token *foreignToken, ref poolkeeper.Ref) {
 	token.used = true
-	t.placed[token.key.name] = ref
 	t.snap.Values[poolkeeper.TokenKey(ref)] = poolkeeper.Document{Data: token.data}
 }
 
@@ -236,7 +235,6 @@ func (t *tokenReader) leftOver() {
 		}
 		title := t.title(kindToken, token.key)
 		if r, ok := stored[string(token.data)]; ok {
-			t.placed[token.key.name] = r
 			t.note(title, "", noteCopy, "no provider has it, and its content is that of the token of %s: not taken a second time", fieldTitle(r.String()))
 			continue
 		}
