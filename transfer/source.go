@@ -61,8 +61,8 @@ func (im *importer) adopts(err error) bool {
 // finish ends a conversion in place of which only the last bit is left to do.
 // The store is its own source, so there is nothing else to change or compare.
 func (im *importer) finish() error {
-	if im.opts.DryRun {
-		return nil
+	if err := im.announce(); err != nil || im.opts.DryRun {
+		return err
 	}
 	if err := im.from.Adopt(im.ctx, im.dir); err != nil {
 		return err
