@@ -101,6 +101,15 @@ type adoption struct {
 	from *foreignReader
 }
 
+// flush returns when all that was added is done: the steps of a conversion build
+// on each other.
+func (a *adoption) flush() error {
+	if err := a.restore.flush(); err != nil {
+		return err
+	}
+	return a.wait()
+}
+
 // clean removes what a run that was cut off has made for itself: it is made of
 // the keys of the layout, and made again.
 func (a *adoption) clean() error {
@@ -244,6 +253,9 @@ func (r *restore) removeLeftovers() error {
 		if err := r.flush(); err != nil {
 			return err
 		}
+	}
+	if err := r.wait(); err != nil {
+		return err
 	}
 	return readError(r.client.Do(r.ctx, r.client.B().Unlink().Key(r.leftovers()).Build()).Error())
 }
