@@ -32,11 +32,50 @@ func (s *Store) apply(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	if err := s.usable(); err != nil {
 		return poolkeeper.Result{}, err
 	}
+	s.at, s.by, s.dry = s.millis, s.writer, false
 	return s.dispatch(op)
 }
 
+// Check answers a valid op as [Store.Commit] would at that time, and changes
+// nothing. The revision is that of now. Of an op on runtime state it says
+// whether it would be refused, and no more.
+func (s *Store) Check(op *poolkeeper.Op, at int64) poolkeeper.Result {
+	if op.IsRuntime() { // many at once, as nothing is written
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		err := s.usable()
+		if err == nil && s.find(op.Ref(), func() int64 { return at }) == nil {
+			err = notFound("provider")
+		}
+		return poolkeeper.Result{Err: poolkeeper.Annotate(err, string(op.Kind), op.Subject()), Changed: true}
+	}
+	return s.decided(op, at, s.writer, true)
+}
+
+// Commit applies a valid op as it was decided at that time, in milliseconds
+// since 1970, by that instance: the same ops with the same times and instances
+// make the same state.
+func (s *Store) Commit(op *poolkeeper.Op, at int64, writer string) poolkeeper.Result {
+	return s.decided(op, at, writer, false)
+}
+
+func (s *Store) decided(op *poolkeeper.Op, at int64, writer string, dry bool) poolkeeper.Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.usable()
+	var res poolkeeper.Result
+	if err == nil {
+		s.at, s.by, s.dry = func() int64 { return at }, writer, dry
+		res, err = s.dispatch(op)
+	}
+	if err != nil {
+		return poolkeeper.Result{Err: poolkeeper.Annotate(err, string(op.Kind), op.Subject())}
+	}
+	return res
+}
+
 // dispatch applies a valid op. Each case checks everything before it changes
-// anything.
+// anything, and stops there in a dry run.
 func (s *Store) dispatch(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	var res poolkeeper.Result
 	var err error
@@ -67,7 +106,7 @@ func (s *Store) dispatch(op *poolkeeper.Op) (poolkeeper.Result, error) {
 		return poolkeeper.Result{}, err
 	}
 	res.Status = poolkeeper.Applied
-	if !res.Changed {
+	if !res.Changed || s.dry {
 		res.Revision = s.revisions[lane(op.Key)]
 		return res, nil
 	}
@@ -80,7 +119,7 @@ func (s *Store) dispatch(op *poolkeeper.Op) (poolkeeper.Result, error) {
 
 // decide applies an op on runtime state.
 func (s *Store) decide(op *poolkeeper.Op) (poolkeeper.Result, error) {
-	p := s.find(op.Ref())
+	p := s.find(op.Ref(), s.at)
 	if p == nil {
 		return poolkeeper.Result{}, notFound("provider")
 	}
@@ -95,7 +134,7 @@ func (s *Store) touch(key poolkeeper.Key) poolkeeper.Revision {
 	r := s.revisions[l]
 	r.Number++
 	r.Seq++
-	r.Writer = s.writer
+	r.Writer = s.by
 	s.revisions[l] = r
 	return r
 }

@@ -67,7 +67,7 @@ func (r *reading) read(key poolkeeper.Key) error {
 	case key.Name == "" && key.Kind != poolkeeper.KindConfig && key.Kind != poolkeeper.KindPassword:
 		r.kind(key.Kind)
 	default:
-		if d, ok := r.s.value(key); ok {
+		if d, ok := r.s.value(key, r.s.millis); ok {
 			r.snap.Values[key] = d
 		}
 	}
@@ -96,7 +96,7 @@ func (r *reading) emptyPool(typ string) *poolkeeper.Pool {
 }
 
 func (r *reading) provider(ref poolkeeper.Ref) {
-	p := r.s.find(ref)
+	p := r.s.find(ref, r.s.millis)
 	if p == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (r *reading) provider(ref poolkeeper.Ref) {
 
 func (r *reading) kind(kind poolkeeper.KeyKind) {
 	for key, d := range r.s.values[kind] {
-		if !expired(d, r.s.now().UnixMilli) {
+		if !expired(d, r.s.millis) {
 			r.snap.Values[key] = d
 		}
 	}

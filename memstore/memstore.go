@@ -47,7 +47,13 @@ type Store struct {
 	now    func() time.Time
 	writer string
 
-	mu     sync.RWMutex
+	mu sync.RWMutex
+	// by, at and dry are of the op under way: who made it, its time, and whether
+	// it is only tried.
+	by  string
+	at  func() int64
+	dry bool
+
 	closed bool
 	meta   map[string]string // nil until the store is initialised
 	types  []string
@@ -70,8 +76,11 @@ func New(opts *Options) *Store {
 	if opts != nil && opts.Now != nil {
 		s.now = opts.Now
 	}
+	s.at, s.by = s.millis, s.writer
 	return s
 }
+
+func (s *Store) millis() int64 { return s.now().UnixMilli() }
 
 // Info describes the store.
 func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
@@ -135,7 +144,7 @@ func (s *Store) usable() error {
 // are the store's own and not taken from it.
 func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 	next := New(&Options{Now: s.now})
-	next.writer = s.writer
+	next.by = s.writer
 	if err := next.fill(snap); err != nil {
 		return poolkeeper.Annotate(err, "restore", "store")
 	}

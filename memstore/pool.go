@@ -31,17 +31,24 @@ func (s *Store) replacePool(op *poolkeeper.Op) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	changed = old == nil
-	pl := s.makePool(op.Key.Type)
+	pl := old
+	if pl == nil {
+		pl = &pool{}
+	}
 	next := pool{byID: make(map[string]*provider, len(op.Providers)), order: make([]*provider, len(op.Providers))}
 	for i := range op.Providers {
 		r := &op.Providers[i]
 		p := successor(pl.byID[r.ID], r.ID, r.Definition, r.State)
 		next.byID[r.ID], next.order[i] = p, p
-		delete(s.aliases, poolkeeper.Ref{Type: op.Key.Type, ID: r.ID})
 	}
-	changed = changed || !slices.EqualFunc(pl.order, next.order, (*provider).equal)
-	*pl = next
+	changed = old == nil || !slices.EqualFunc(pl.order, next.order, (*provider).equal)
+	if s.dry {
+		return changed, nil
+	}
+	for i := range op.Providers {
+		delete(s.aliases, poolkeeper.Ref{Type: op.Key.Type, ID: op.Providers[i].ID})
+	}
+	*s.makePool(op.Key.Type) = next
 	return changed, nil
 }
 
@@ -58,8 +65,9 @@ func (s *Store) reorderPool(op *poolkeeper.Op) (changed bool, err error) {
 	}
 	for i, id := range op.Order {
 		p := pl.byID[id]
-		changed = changed || pl.order[i] != p
-		pl.order[i] = p
+		if changed = changed || pl.order[i] != p; !s.dry {
+			pl.order[i] = p
+		}
 	}
 	return changed, nil
 }
@@ -71,6 +79,9 @@ func (s *Store) deletePool(op *poolkeeper.Op) (changed bool, err error) {
 	}
 	if pl == nil {
 		return false, notFound("pool")
+	}
+	if s.dry {
+		return true, nil
 	}
 	delete(s.pools, op.Key.Type)
 	i := slices.Index(s.types, op.Key.Type)
@@ -84,7 +95,9 @@ func (s *Store) reorderTypes(op *poolkeeper.Op) (changed bool, err error) {
 		return false, err
 	}
 	changed = !slices.Equal(s.types, op.Order)
-	s.types = slices.Clone(op.Order)
+	if !s.dry {
+		s.types = slices.Clone(op.Order)
+	}
 	return changed, nil
 }
 

@@ -36,7 +36,7 @@ func newProvider(id string, definition []byte) *provider {
 func (p *provider) etag() string { return poolkeeper.ETag(p.definition) }
 
 // find returns the provider that a ref reaches, through aliases too, or nil.
-func (s *Store) find(ref poolkeeper.Ref) *provider {
+func (s *Store) find(ref poolkeeper.Ref, at func() int64) *provider {
 	pl := s.pools[ref.Type]
 	if pl == nil {
 		return nil
@@ -45,7 +45,7 @@ func (s *Store) find(ref poolkeeper.Ref) *provider {
 		return p
 	}
 	// Whoever gets an id loses its alias, so aliases make no circle.
-	now := s.now().UnixMilli()
+	now := at()
 	for {
 		a, ok := s.aliases[ref]
 		if !ok || now >= a.ends {
@@ -61,7 +61,7 @@ func (s *Store) find(ref poolkeeper.Ref) *provider {
 // target finds the provider of an op on something that has to be there, and
 // checks the condition of the op on it.
 func (s *Store) target(op *poolkeeper.Op) (*provider, error) {
-	p := s.find(op.Ref())
+	p := s.find(op.Ref(), s.at)
 	if err := check(op.If, p != nil, p.etag); err != nil {
 		return nil, err
 	}
@@ -86,8 +86,13 @@ func (s *Store) putProvider(op *poolkeeper.Op) (changed bool, err error) {
 	next := successor(old, op.ID, op.Data, op.State)
 	if old != nil {
 		changed = !next.equal(old)
-		*old = *next
+		if !s.dry {
+			*old = *next
+		}
 		return changed, nil
+	}
+	if s.dry {
+		return true, nil
 	}
 	pl := s.makePool(op.Key.Type)
 	pl.byID[op.ID] = next
@@ -123,6 +128,9 @@ func (s *Store) patchProvider(op *poolkeeper.Op) (id string, changed bool, err e
 		return "", false, err
 	}
 	changed = !bytes.Equal(next, p.definition)
+	if s.dry {
+		return p.id, changed, nil
+	}
 	*p = *successor(p, p.id, next, nil)
 	return p.id, changed, nil
 }
@@ -132,6 +140,9 @@ func (s *Store) deleteProvider(op *poolkeeper.Op) (id string, changed bool, err 
 	if err != nil {
 		return "", false, err
 	}
+	if s.dry {
+		return p.id, true, nil
+	}
 	pl := s.pools[op.Key.Type]
 	delete(pl.byID, p.id)
 	i := slices.Index(pl.order, p)
@@ -140,7 +151,7 @@ func (s *Store) deleteProvider(op *poolkeeper.Op) (id string, changed bool, err 
 }
 
 func (s *Store) renameProvider(op *poolkeeper.Op) (id string, changed bool, err error) {
-	if p := s.find(op.Ref()); p != nil && p.id == op.NewID {
+	if p := s.find(op.Ref(), s.at); p != nil && p.id == op.NewID {
 		return p.id, false, nil
 	}
 	p, err := s.target(op)
@@ -158,11 +169,14 @@ func (s *Store) renameProvider(op *poolkeeper.Op) (id string, changed bool, err 
 	if err := poolkeeper.ValidateDefinition(definition); err != nil {
 		return "", false, err
 	}
+	if s.dry {
+		return op.NewID, true, nil
+	}
 	old := p.id
 	delete(pl.byID, old)
 	*p = *successor(p, op.NewID, definition, nil)
 	pl.byID[p.id] = p
 	delete(s.aliases, poolkeeper.Ref{Type: op.Key.Type, ID: p.id})
-	s.aliases[poolkeeper.Ref{Type: op.Key.Type, ID: old}] = alias{p.id, s.now().UnixMilli() + poolkeeper.AliasLife}
+	s.aliases[poolkeeper.Ref{Type: op.Key.Type, ID: old}] = alias{p.id, s.at() + poolkeeper.AliasLife}
 	return p.id, true, nil
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // value returns the value under a key. A session that has expired is not there.
-func (s *Store) value(key poolkeeper.Key) (poolkeeper.Document, bool) {
+func (s *Store) value(key poolkeeper.Key, at func() int64) (poolkeeper.Document, bool) {
 	d, ok := s.values[key.Kind][key]
-	if ok && expired(d, s.now().UnixMilli) {
+	if ok && expired(d, at) {
 		return poolkeeper.Document{}, false
 	}
 	return d, ok
@@ -23,7 +23,7 @@ func expired(d poolkeeper.Document, now func() int64) bool {
 
 // changeValue puts, patches or deletes the value under a key.
 func (s *Store) changeValue(op *poolkeeper.Op) (poolkeeper.Result, error) {
-	old, there := s.value(op.Key)
+	old, there := s.value(op.Key, s.at)
 	res := poolkeeper.Result{Status: poolkeeper.Applied, Revision: old.Revision}
 	if err := check(op.If, there, old.ETag); err != nil {
 		return poolkeeper.Result{}, err
@@ -33,8 +33,11 @@ func (s *Store) changeValue(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	}
 	switch op.Kind {
 	case poolkeeper.OpDelete:
+		if res.Changed = true; s.dry {
+			return res, nil
+		}
 		delete(s.values[op.Key.Kind], op.Key)
-		res.Changed, res.Revision = true, s.touch(op.Key)
+		res.Revision = s.touch(op.Key)
 		return res, nil
 	case poolkeeper.OpPatch:
 		data, err := op.PatchedValue(old.Data)
@@ -56,7 +59,10 @@ func (s *Store) setValue(key poolkeeper.Key, old, next poolkeeper.Document, ther
 	if there && old.ExpiresAt == next.ExpiresAt && bytes.Equal(old.Data, next.Data) {
 		return res
 	}
-	res.Changed, res.Revision = true, s.touch(key)
+	if res.Changed = true; s.dry {
+		return res
+	}
+	res.Revision = s.touch(key)
 	next.Revision = res.Revision
 	if s.values[key.Kind] == nil {
 		s.values[key.Kind] = map[poolkeeper.Key]poolkeeper.Document{}
@@ -76,7 +82,7 @@ func (s *Store) sweep(kind poolkeeper.KeyKind) {
 	if len(values) < max(few, s.sweepAt) {
 		return
 	}
-	now := s.now().UnixMilli()
+	now := s.at()
 	maps.DeleteFunc(values, func(key poolkeeper.Key, d poolkeeper.Document) bool {
 		if !expired(d, func() int64 { return now }) {
 			return false
