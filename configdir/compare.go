@@ -102,11 +102,11 @@ func CompareSnapshots(dir, store *poolkeeper.Snapshot, opts *CompareOptions) (*C
 		opts = &CompareOptions{}
 	}
 	now, x := clock(opts.Now), prefixesOf(opts.Dir)
-	a, err := layOut(dir, x, now, opts.AllowExternal)
+	a, err := layOut(dir, x, now, opts.AllowExternal, false)
 	if err != nil {
 		return nil, err
 	}
-	b, err := layOut(store, x, now, opts.AllowExternal)
+	b, err := layOut(store, x, now, opts.AllowExternal, false)
 	if err != nil {
 		return nil, err
 	}

@@ -160,18 +160,18 @@ func (c *comparer) files() {
 		b, ok := c.b.files[p]
 		switch {
 		case !ok:
-			c.add(a.key, p, "", Missing)
-		case !bytes.Equal(a.data, b.data):
-			key := a.key
-			if b.key.Kind == poolkeeper.KindToken {
-				key = b.key
+			c.add(a.Key, p, "", Missing)
+		case !bytes.Equal(a.Data, b.Data):
+			key := a.Key
+			if b.Key.Kind == poolkeeper.KindToken {
+				key = b.Key
 			}
-			c.add(key, p, bytesDiff(key.Kind, a.data, b.data), Differs)
+			c.add(key, p, bytesDiff(key.Kind, a.Data, b.Data), Differs)
 		}
 	}
 	for p, b := range c.b.files {
 		if _, ok := c.a.files[p]; !ok {
-			c.add(b.key, p, "", Extra)
+			c.add(b.Key, p, "", Extra)
 		}
 	}
 	slices.SortFunc(c.Differences[before:], func(a, b Difference) int { return cmp.Compare(a.Path, b.Path) })

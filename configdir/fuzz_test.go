@@ -106,7 +106,7 @@ func writePlain(t *testing.T, dir string, snap *poolkeeper.Snapshot, now int64) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := layOut(snap, target.prefixes, now, false)
+	l, err := layOut(snap, target.prefixes, now, false, false)
 	if err != nil {
 		t.Fatalf("what was read cannot be laid out: %v", err)
 	}
@@ -119,13 +119,13 @@ func writePlain(t *testing.T, dir string, snap *poolkeeper.Snapshot, now int64) 
 			t.Fatal(err)
 		}
 	}
-	l.files[poolsFile] = layoutFile{poolkeeper.PoolsKey, pools}
+	l.files[poolsFile] = File{poolkeeper.PoolsKey, pools}
 	for p, f := range l.files {
 		full := filepath.Join(filepath.Dir(dir), filepath.FromSlash(p))
 		if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(full, f.data, 0o600); err != nil {
+		if err := os.WriteFile(full, f.Data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // list says of each file whether it is new, and what else the directory has.
-func (t *target) list(files map[string]layoutFile, report *Report) error {
+func (t *target) list(files map[string]File, report *Report) error {
 	dirs := map[string]bool{} // those that lead to a file
 	for p := range files {
 		switch {

@@ -33,15 +33,15 @@ func (p *placer) tokens() error {
 		}
 		owner, err := poolkeeper.DecodeTokenOwner(d.Data)
 		if err != nil {
-			return &poolkeeper.Error{Action: "write", Key: show.Clip(k.String()), Err: poolkeeper.ErrDamaged, Detail: "the owner of the path cannot be read"}
+			if err := p.refuse(k.Name, &poolkeeper.Error{Action: "write", Key: show.Clip(k.String()), Err: poolkeeper.ErrDamaged, Detail: "the owner of the path cannot be read"}); err != nil {
+				return err
+			}
+			continue
 		}
 		p.paths[owner] = append(p.paths[owner], k.Name)
 	}
 	var homeless []poolkeeper.Key
-	for k := range p.snap.Values {
-		if k.Kind != poolkeeper.KindToken {
-			continue
-		}
+	for _, k := range p.snap.KeysOf(poolkeeper.KindToken) {
 		p.report.Tokens++
 		placed, err := p.named(k)
 		if err != nil {
@@ -51,7 +51,6 @@ func (p *placer) tokens() error {
 			homeless = append(homeless, k)
 		}
 	}
-	slices.SortFunc(homeless, poolkeeper.CompareKeys)
 	for _, k := range homeless {
 		if err := p.place(k); err != nil {
 			return err
@@ -98,12 +97,12 @@ func (p *placer) named(k poolkeeper.Key) (placed bool, err error) {
 }
 
 func (p *placer) put(at string, k poolkeeper.Key, data []byte) error {
-	if other, taken := p.files[at]; taken && other.key != k {
-		return poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path %s", show.Clip(other.key.String()), showPath(at)), "write", show.Clip(k.String()))
+	if other, taken := p.files[at]; taken && other.Key != k {
+		return p.refuse(at, poolkeeper.Annotate(poolkeeper.Errorf(poolkeeper.ErrExists, "%s has the same path %s", show.Clip(other.Key.String()), showPath(at)), "write", show.Clip(k.String())))
 	} else if !taken {
 		p.report.TokenFiles++
 	}
-	p.files[at] = layoutFile{k, data}
+	p.files[at] = File{k, data}
 	if p.folded != nil {
 		p.folded[strings.ToLower(at)] = true
 	}

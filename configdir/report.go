@@ -40,10 +40,11 @@ const (
 	CodeTokenSecond    Code = "token-second"    // a token file that only a second path names
 	CodeTokenObject    Code = "token-object"    // a token is not a JSON object
 
-	CodePlaced   Code = "placed"   // a token without a file got one
-	CodeUnplaced Code = "unplaced" // a token path was not written to
-	CodeShadowed Code = "shadowed" // a carried file gave way to a token of the same path
-	CodeReplaced Code = "replaced" // a damaged document was replaced
+	CodePlaced    Code = "placed"    // a token without a file got one
+	CodeUnplaced  Code = "unplaced"  // a token path was not written to
+	CodeShadowed  Code = "shadowed"  // a carried file gave way to a token of the same path
+	CodeUnwritten Code = "unwritten" // something cannot be a file
+	CodeReplaced  Code = "replaced"  // a damaged document was replaced
 )
 
 // A Note is something that an operator should know.

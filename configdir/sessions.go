@@ -63,6 +63,17 @@ func readTokenStore(data []byte, now int64) tokenStore {
 	return s
 }
 
+// Sessions returns the live sessions of a token-store.json, by their keys.
+func Sessions(data []byte, now time.Time) map[poolkeeper.Key]poolkeeper.Document {
+	found := map[poolkeeper.Key]poolkeeper.Document{}
+	for bearer, one := range readTokenStore(data, now.UnixMilli()).live {
+		found[poolkeeper.SessionKey(poolkeeper.SessionName(bearer))] = poolkeeper.Document{
+			Data: poolkeeper.EncodeSession(bearer, one.raw), ExpiresAt: one.expiresAt,
+		}
+	}
+	return found
+}
+
 // expiryOf reads when a session ends. One whose expiry cannot be read is not
 // known to be alive.
 func expiryOf(doc []byte) (ms int64, known bool) {

@@ -121,7 +121,7 @@ func (t *target) exists(p, detail, hint string) error {
 }
 
 // check makes sure that nothing is in the way of the files.
-func (t *target) check(files map[string]layoutFile) error {
+func (t *target) check(files map[string]File) error {
 	if t.dir != nil && !t.force {
 		entries, err := t.dir.ReadDir(".")
 		if err != nil {
@@ -140,7 +140,7 @@ func (t *target) check(files map[string]layoutFile) error {
 				return err
 			}
 		}
-		if err := t.checkFile(p, f.data); err != nil {
+		if err := t.checkFile(p, f.Data); err != nil {
 			return err
 		}
 	}
@@ -180,7 +180,7 @@ func (t *target) checkFile(p string, data []byte) error {
 
 // write writes the files: first what others refer to, then the pools, then
 // config.json. steps are directories that must be there beside those of files.
-func (t *target) write(ctx context.Context, files map[string]layoutFile, steps []string) error {
+func (t *target) write(ctx context.Context, files map[string]File, steps []string) error {
 	t.total = len(files) - len(t.same)
 	var first, external []string
 	dirs := map[string]bool{Name: true, ".": true}
@@ -223,7 +223,7 @@ func (t *target) write(ctx context.Context, files map[string]layoutFile, steps [
 			return t.refusal(d, err)
 		}
 	}
-	err := inParallel(ctx, first, func(p string) error { return t.replace(p, files[p].data) })
+	err := inParallel(ctx, first, func(p string) error { return t.replace(p, files[p].Data) })
 	if err == nil {
 		err = inParallel(ctx, all, t.sync)
 	}
@@ -238,7 +238,7 @@ func (t *target) write(ctx context.Context, files map[string]layoutFile, steps [
 		if !ok {
 			continue
 		}
-		if err := t.replace(p, f.data); err != nil {
+		if err := t.replace(p, f.Data); err != nil {
 			return err
 		}
 		if err := t.sync(Name); err != nil {

@@ -50,7 +50,7 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 	if err != nil {
 		return nil, err
 	}
-	l, err := layOut(snap, t.prefixes, clock(opts.Now), opts.AllowExternal)
+	l, err := layOut(snap, t.prefixes, clock(opts.Now), opts.AllowExternal, false)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +58,7 @@ func WriteDir(ctx context.Context, dir string, snap *poolkeeper.Snapshot, opts *
 	if err != nil {
 		return nil, err
 	}
-	l.files[poolsFile] = layoutFile{poolkeeper.PoolsKey, pools}
+	l.files[poolsFile] = File{poolkeeper.PoolsKey, pools}
 	if err := t.open(false); err != nil {
 		return nil, err
 	}
