@@ -104,14 +104,17 @@ func (s *Store) checkpoint(ctx context.Context, again bool) error {
 		}
 	}
 	if len(p.write)+len(p.gone) > 0 {
-		in := &intent{Seq: seq, Files: map[string]string{}}
+		if s.intent == nil {
+			s.intent = &intent{Files: map[string][]string{}}
+		}
+		s.intent.Seq = seq
 		for path, f := range p.write {
-			in.Files[path] = hashOf(f.Data)
+			s.intent.add(path, hashOf(f.Data))
 		}
 		for _, path := range p.gone {
-			in.Files[path] = ""
+			s.intent.add(path, "")
 		}
-		if err := writeIntent(s.state, in); err != nil {
+		if err := writeIntent(s.state, s.intent); err != nil {
 			return err
 		}
 		failed, err := s.writeFiles(p)
@@ -325,10 +328,23 @@ func (s *Store) recordCheckpoint(next *base, unwritten []string) error {
 		return err
 	}
 	next.files = maps.Clone(s.base.files)
-	s.base, s.stale = next, false
+	s.base, s.intent, s.stale = next, nil, false
 	s.report.mu.Lock()
 	s.report.unwritten, s.report.written, s.report.notes = unwritten, s.now(), m.Notes
 	s.report.mu.Unlock()
 	tidy(s.state, m.Sections)
 	return s.journal.Trim(next.seq)
+}
+
+// Flush makes the files what the state is now, and merges first what others did
+// to them. It need not be called: see [Options.Lag].
+func (s *Store) Flush(ctx context.Context) error {
+	s.life.RLock()
+	defer s.life.RUnlock()
+	if err := s.usable(ctx); err != nil {
+		return err
+	}
+	s.work.Lock()
+	defer s.work.Unlock()
+	return s.bring(ctx)
 }

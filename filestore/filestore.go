@@ -79,6 +79,7 @@ type Store struct {
 	// work is held by whoever writes files or merges what others wrote.
 	work       sync.Mutex
 	base       *base
+	intent     *intent // of checkpoints that have not come to their end
 	unfinished *intent // of a Restore that was cut off
 	seen       map[string]stamp
 	stale      bool // an edit by others, or one that was merged, needs a checkpoint

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -91,7 +92,10 @@ func (s *Store) replay(m *manifest, image *memstore.Image, in *intent) (*replaye
 		}
 	}
 	if in != nil && in.Seq > m.Seq {
-		know(in.Files)
+		s.intent = in
+		for p, hashes := range in.Files {
+			r.known[p] = slices.Clone(hashes)
+		}
 	}
 	err = s.journal.Read(m.Seq+1, func(seq uint64, data []byte) error {
 		d, seen, err := decodeRecord(data)

@@ -3,9 +3,9 @@ package filestore
 import (
 	"context"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
@@ -81,10 +81,10 @@ func (s *Store) restore(ctx context.Context, core *memstore.Store) error {
 		return err
 	}
 	s.base = &base{files: map[string]configdir.File{}}
-	in := &intent{Seq: s.journal.Last(), Restore: true, Files: map[string]string{}}
+	in := &intent{Seq: s.journal.Last(), Restore: true, Files: map[string][]string{}}
 	p := &plan{write: files}
 	if s.unfinished != nil {
-		maps.Copy(in.Files, s.unfinished.Files)
+		in.Files = s.unfinished.Files
 	}
 	// Whatever is there is in the way, unless an earlier run has left it.
 	for path := range files {
@@ -95,7 +95,7 @@ func (s *Store) restore(ctx context.Context, core *memstore.Store) error {
 		if data == nil {
 			continue
 		}
-		if h := hashOf(data); in.Files[path] != h && h != hashOf(files[path].Data) {
+		if h := hashOf(data); !slices.Contains(in.Files[path], h) && h != hashOf(files[path].Data) {
 			return s.exists("another file is at " + path)
 		}
 		s.base.files[path] = configdir.File{Data: data}
@@ -103,18 +103,18 @@ func (s *Store) restore(ctx context.Context, core *memstore.Store) error {
 			s.base.pools = hashOf(data)
 		}
 	}
-	for path, h := range in.Files {
+	for path, hashes := range in.Files {
 		if _, again := files[path]; again {
 			continue
 		}
 		data, err := s.tree.read(path)
-		if err == nil && data != nil && hashOf(data) == h {
+		if err == nil && data != nil && slices.Contains(hashes, hashOf(data)) {
 			s.base.files[path] = configdir.File{Data: data}
 			p.gone = append(p.gone, path)
 		}
 	}
 	for path, f := range files {
-		in.Files[path] = hashOf(f.Data)
+		in.add(path, hashOf(f.Data))
 	}
 	if err := writeIntent(s.state, in); err != nil {
 		return err

@@ -44,12 +44,20 @@ type manifest struct {
 }
 
 // An intent says which bytes a checkpoint is about to give to files, by their
-// hash; an empty one is a file that goes.
+// hash; an empty one is a file that goes. It also has what earlier checkpoints
+// were about to write that did not come to their end.
 type intent struct {
-	Seq   uint64            `json:"seq"`
-	Files map[string]string `json:"files"`
+	Seq   uint64              `json:"seq"`
+	Files map[string][]string `json:"files"`
 	// Restore says that the files are those of a Restore.
 	Restore bool `json:"restore,omitempty"`
+}
+
+// add adds a hash to those that a file may have.
+func (in *intent) add(path, hash string) {
+	if !slices.Contains(in.Files[path], hash) {
+		in.Files[path] = append(in.Files[path], hash)
+	}
 }
 
 // hashOf identifies the bytes of a file. No bytes at all are no file.
