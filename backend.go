@@ -130,7 +130,7 @@ type ImportMarker interface {
 
 // Info describes a store.
 type Info struct {
-	Backend   string            `json:"backend"`             // "memory", "redis"
+	Backend   string            `json:"backend"`             // "memory", "redis", "file"
 	Target    string            `json:"target,omitempty"`    // where, redacted
 	Ready     bool              `json:"ready"`               // reachable and initialised
 	Problem   string            `json:"problem,omitempty"`   // why not

@@ -416,7 +416,7 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	total := countCalls(t)
 	for _, on := range []string{"write", "sync", "syncdir", "create", "rename"} {
-		for at := 1; at <= total; at += 5 {
+		for at := 1; at <= total; at += 11 {
 			dir, l := scenarioDir(t), newLedger()
 			scenario(dir, withPlan(&faultfs.Plan{At: at, On: on, Fault: faultfs.Full}), l)
 			if err := l.check(dir, nil); err != nil {

@@ -165,6 +165,12 @@ func Open(ctx context.Context, dir string, opts *Options) (*Store, error) {
 // attach takes the directory for this process and loads what it holds. It is
 // called with the work held.
 func (s *Store) attach(ctx context.Context) error {
+	if !Begun(s.opts.StateDir) {
+		// What cannot be taken is refused before anything is made.
+		if _, _, err := configdir.ReadDir(ctx, s.dir, &configdir.ReadOptions{Now: s.now}); err != nil {
+			return err
+		}
+	}
 	if err := s.hold(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -48,6 +49,17 @@ func (s *Store) load(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return s.bring(ctx)
+}
+
+// Begun reports whether a state directory has a checkpoint, or a Restore that was
+// begun.
+func Begun(stateDir string) bool {
+	for _, name := range []string{manifestFile, intentFile} {
+		if _, err := os.Stat(filepath.Join(stateDir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // place is how a checkpoint names the directory: from the state directory where

@@ -5,9 +5,11 @@ package open
 import (
 	"context"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/filestore"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/redisstore"
@@ -26,7 +28,8 @@ type Options struct {
 // context covers the opening only.
 //
 // Errors: what [settings.Settings.Check] reports; poolkeeper.ErrUnavailable
-// where Redis cannot be reached. A store that is not initialised, or foreign,
+// where Redis cannot be reached, or another process has the directory; those of
+// [filestore.Open]. A store that is not initialised, or foreign,
 // opens; its ops say so.
 func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeeper.Store, error) {
 	if opts == nil {
@@ -40,6 +43,8 @@ func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeepe
 	switch s.Backend {
 	case settings.BackendMemory:
 		b = memstore.New(&memstore.Options{Now: opts.Now})
+	case settings.BackendFile:
+		b, err = openFile(ctx, s, opts)
 	case settings.BackendRedis:
 		// A nil *redisstore.Store must not become a Backend that is not nil.
 		if r, fail := openRedis(ctx, &s.Redis, opts); fail == nil {
@@ -48,12 +53,53 @@ func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeepe
 			err = fail
 		}
 	default:
-		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown backend %q", s.Backend).WithHint("it is %s or %s", settings.BackendRedis, settings.BackendMemory)
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown backend %q", s.Backend).WithHint("it is %s, %s or %s", settings.BackendRedis, settings.BackendFile, settings.BackendMemory)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return poolkeeper.New(b, &poolkeeper.Options{Now: opts.Now}), nil
+}
+
+// openFile opens the directory of the gateway. What the files cannot hold is in
+// the state directory, under a name of its own for each directory.
+func openFile(ctx context.Context, s *settings.Settings, opts *Options) (poolkeeper.Backend, error) {
+	state, err := fileState(s)
+	if err != nil {
+		return nil, err
+	}
+	b, err := filestore.Open(ctx, s.ConfigDir, &filestore.Options{
+		StateDir: state,
+		Logger:   opts.Logger,
+		Now:      opts.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func fileState(s *settings.Settings) (string, error) {
+	full, err := filepath.Abs(s.ConfigDir)
+	if err != nil {
+		return "", poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err)
+	}
+	if real, err := filepath.EvalSymlinks(full); err == nil {
+		full = real
+	}
+	state, err := filepath.Abs(s.StateDir)
+	if err != nil {
+		return "", poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err)
+	}
+	return filepath.Join(state, "files", poolkeeper.ETag([]byte(full))[:16]), nil
+}
+
+// Begun reports whether the directory of a gateway was opened as a store before.
+// Until then all that it holds is in its files, and whoever only reads need not
+// open it.
+func Begun(s *settings.Settings) bool {
+	state, err := fileState(s)
+	return err == nil && filestore.Begun(state)
 }
 
 func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redisstore.Store, error) {

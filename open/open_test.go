@@ -26,12 +26,38 @@ func resolve(t *testing.T, env map[string]string) *settings.Settings {
 }
 
 func TestMemory(t *testing.T) {
-	st, err := open.Store(t.Context(), resolve(t, nil), nil)
+	s := resolve(t, nil)
+	s.Backend = settings.BackendMemory
+	st, err := open.Store(t.Context(), s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer st.Close()
 	checkFresh(t, st, "memory")
+}
+
+// TestFile opens a directory where nothing says that there is a Redis. Several
+// directories share a state directory.
+func TestFile(t *testing.T) {
+	state := t.TempDir()
+	for range 2 {
+		s := resolve(t, map[string]string{"POOLKEEPER_STATE_DIR": state})
+		if open.Begun(s) {
+			t.Error("it was not opened yet")
+		}
+		st, err := open.Store(t.Context(), s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		checkFresh(t, st, "file")
+		if !open.Begun(s) {
+			t.Error("it was opened")
+		}
+		if _, err := open.Store(t.Context(), s, nil); !errors.Is(err, poolkeeper.ErrUnavailable) {
+			t.Errorf("a second one: %v", err)
+		}
+	}
 }
 
 func TestRedis(t *testing.T) {

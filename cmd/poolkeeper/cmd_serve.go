@@ -25,9 +25,12 @@ first start and kept in the state directory, readable for the owner only. An
 address that other machines can reach is served only with a configured key.
 
 With Redis the store must be initialised, by import or init. Without Redis the
-directory is read into memory at the start; changes are then NOT written back.`,
+store is the directory itself: each change is synced to a journal before it is
+answered, and is in the files soon after. The gateway must not run on the same
+directory. With --backend memory the directory is read at the start, and changes
+are NOT written back.`,
 		Example: `  poolkeeper serve --redis-url redis://localhost:6379
-  poolkeeper serve --config-dir ./configs --backend memory
+  poolkeeper serve --config-dir ./configs
   POOLKEEPER_API_KEY_FILE=/run/secrets/key poolkeeper serve --addr 0.0.0.0:8787`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
@@ -49,7 +52,11 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer st.Close()
+	defer func() {
+		if err := st.Close(); err != nil {
+			a.note("poolkeeper: %v", err)
+		}
+	}()
 	key, err := apiKey(set)
 	if err != nil {
 		return err
@@ -89,7 +96,7 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 func (a *app) announce(set *settings.Settings, key serviceKey, addr string) error {
 	if set.Backend == settings.BackendMemory {
 		a.note("poolkeeper: %s was read into memory. Changes are NOT written back, and are gone when this stops.", set.ConfigDir)
-		a.note("hint: set REDIS_URL to keep them")
+		a.note("hint: leave --backend memory out to keep them")
 	}
 	base := "http://" + addr
 	if a.json {
@@ -103,8 +110,11 @@ func (a *app) announce(set *settings.Settings, key serviceKey, addr string) erro
 }
 
 func backendText(set *settings.Settings) string {
-	if set.Backend == settings.BackendMemory {
+	switch set.Backend {
+	case settings.BackendMemory:
 		return set.ConfigDir + " from memory"
+	case settings.BackendFile:
+		return set.ConfigDir
 	}
 	return settings.RedactURL(set.Redis.URL.Reveal())
 }

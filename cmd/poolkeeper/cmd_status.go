@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/open"
 	"github.com/spf13/cobra"
@@ -41,7 +42,10 @@ refuses the credentials or this version; what is known is printed all the same.`
 // info describes the store, and says why it is not ready.
 func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info, error) {
 	info := poolkeeper.Info{Backend: set.Backend}
-	if set.Backend == settings.BackendRedis {
+	switch set.Backend {
+	case settings.BackendFile:
+		info.Target = set.ConfigDir
+	case settings.BackendRedis:
 		info.Target = settings.RedactURL(set.Redis.URL.Reveal())
 	}
 	if err := set.Check(); err != nil {
@@ -51,6 +55,19 @@ func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info
 	if set.Backend == settings.BackendMemory {
 		info.Ready, info.Target = true, set.ConfigDir
 		return info, nil
+	}
+	if set.Backend == settings.BackendFile && !open.Begun(set) {
+		_, report, err := configdir.ReadDir(ctx, set.ConfigDir, nil)
+		switch {
+		case err == nil && report.Scanned == 0:
+			err = poolkeeper.Errorf(poolkeeper.ErrUninitialized, "there is nothing in %s", set.ConfigDir)
+		case err == nil:
+			info.Ready, info.Details = true, map[string]string{"journal": "none yet: nothing was written through Poolkeeper"}
+		}
+		if err != nil {
+			info.Problem = err.Error()
+		}
+		return info, err
 	}
 	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
 	if err != nil {

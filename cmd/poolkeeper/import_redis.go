@@ -86,10 +86,14 @@ func (a *app) importRedis(cmd *cobra.Command, f *redisFlags, opts *transfer.Impo
 	if err != nil {
 		return nil, err
 	}
-	if !f.inPlace || f.url == "" {
-		if err := a.needRedis(set); err != nil {
+	switch {
+	case !f.inPlace:
+		if err := a.lasting(set); err != nil {
 			return nil, err
 		}
+	case f.url == "" && set.Backend != settings.BackendRedis:
+		return nil, poolkeeper.Errorf(poolkeeper.ErrForbidden, "no Redis is configured that could be converted").
+			WithHint("name it by --%s, or set REDIS_URL or REDIS_HOST", flagFromRedis)
 	}
 	at, err := a.source(f, &set.Redis)
 	if err != nil {

@@ -81,7 +81,7 @@ func (b *refuser) settingRows() []refusal {
 	for flag, values := range map[string][]string{
 		"--redis-url":  {"", planted, "http://" + planted, "redis://", "redis://a b"},
 		"--key-prefix": {"", "a{b}", "a b", strings.Repeat("p", 65)},
-		"--backend":    {"", "file"},
+		"--backend":    {"", "files"},
 		"--log-level":  {"", "loud"},
 		"--config-dir": {""},
 	} {

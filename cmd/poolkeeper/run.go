@@ -51,8 +51,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 
 const rootLong = `Poolkeeper keeps the shared state of AI-API gateways: pools of provider
 accounts with their health and usage counters, OAuth tokens, configuration,
-password and sessions. The store is Redis, for any number of instances, or
-memory, for a look at a directory.
+password and sessions. The store is Redis, for any number of instances, or the
+gateway's own directory, for one.
 
 Which store is used follows from the settings: a flag comes before the
 environment (REDIS_URL, REDIS_HOST, ...), that before config.json of the
@@ -89,7 +89,7 @@ func (a *app) root() *cobra.Command {
 	f.String("config-dir", "", "the gateway's `DIR` with config.json and provider_pools.json (default ./configs)")
 	f.String("redis-url", "", "`URL` of Redis: redis://, rediss:// or unix://; REDIS_URL_FILE keeps it out of the list of processes")
 	f.String("key-prefix", "", "`PREFIX` of all keys in Redis: one is one tenant (default aiclient:)")
-	f.String("backend", "", "auto, redis or memory; auto is redis where a URL or host is set (default auto)")
+	f.String("backend", "", "auto, redis, file or memory; auto is redis where a URL or host is set, else file (default auto)")
 	f.String("log-level", "", "debug, info, warn or error (default info)")
 	f.BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	group(root)

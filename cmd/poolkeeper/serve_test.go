@@ -108,11 +108,45 @@ func (s *service) get(t *testing.T, method, path, key string) (int, string) {
 	return res.StatusCode, string(body)
 }
 
+// TestServeFromFiles serves a directory: what was acknowledged is in its files
+// after the end, and a second service is refused meanwhile.
+func TestServeFromFiles(t *testing.T) {
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS(filepath.Join(fixtures(t), "typical"))); err != nil {
+		t.Fatal(err)
+	}
+	configs := filepath.Join(root, "configs")
+	env := map[string]string{"POOLKEEPER_STATE_DIR": filepath.Join(t.TempDir(), "state"), "POOLKEEPER_CONFIG_DIR": configs}
+	s := startService(t, env)
+	const account = "ab226ca1-2651-430f-a1f0-85aa0228e36e"
+	if code, body := s.get(t, "POST", "/api/v1/pools/claude-kiro-oauth/"+account+"/usage", s.key); code != http.StatusOK || !strings.Contains(body, "1844") {
+		t.Errorf("usage: %d %s", code, body)
+	}
+	if code, _, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account); code != poolkeeper.ExitUnavailable || !strings.Contains(errOut, "in use by process") {
+		t.Errorf("a second process: %d %s", code, errOut)
+	}
+	if code, out, errOut := call(t.Context(), env, "", "provider", "list"); code != poolkeeper.ExitOK || !strings.Contains(out, account) || !strings.Contains(errOut, "files of") {
+		t.Errorf("a second process that reads: %d %s %s", code, out, errOut)
+	}
+	if code := s.stop(); code != poolkeeper.ExitOK {
+		t.Errorf("exit code %d: %s", code, s.errOut)
+	}
+	if data, err := os.ReadFile(filepath.Join(configs, "provider_pools.json")); err != nil || !strings.Contains(string(data), `"usageCount": 1844`) {
+		t.Errorf("the files do not have it: %v", err)
+	}
+	if code, out, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account, "-n", "2"); code != poolkeeper.ExitOK || !strings.Contains(out, "1846") {
+		t.Errorf("without the service: %d %s %s", code, out, errOut)
+	}
+	if code, out, errOut := call(t.Context(), env, "", "verify"); code != poolkeeper.ExitOK {
+		t.Errorf("verify: %d %s %s", code, out, errOut)
+	}
+}
+
 func TestServeFromMemory(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
 	env := map[string]string{"POOLKEEPER_STATE_DIR": state}
 	configs := filepath.Join(fixtures(t), "typical", "configs")
-	s := startService(t, env, "--config-dir", configs)
+	s := startService(t, env, "--config-dir", configs, "--backend", "memory")
 	if code, _ := s.get(t, "GET", "/api/v1/status", ""); code != http.StatusUnauthorized {
 		t.Errorf("without a key: %d", code)
 	}
@@ -143,12 +177,12 @@ func TestServeFromMemory(t *testing.T) {
 	}
 
 	// The key stays from start to start; a configured one comes before it.
-	again := startService(t, env, "--config-dir", configs)
+	again := startService(t, env, "--config-dir", configs, "--backend", "memory")
 	if again.key != s.key || len(s.key) < 32 {
 		t.Errorf("the key did not stay")
 	}
 	env["POOLKEEPER_API_KEY"] = "a-configured-key-of-its-own"
-	own := startService(t, env, "--config-dir", configs)
+	own := startService(t, env, "--config-dir", configs, "--backend", "memory")
 	if code, _ := own.get(t, "GET", "/api/v1/status", own.key); code != http.StatusOK {
 		t.Errorf("with the configured key: %d", code)
 	}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
@@ -17,26 +17,26 @@ func (a *app) kept(ctx context.Context) (*poolkeeper.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.needRedis(set); err != nil {
+	if err := a.lasting(set); err != nil {
 		return nil, err
 	}
 	return open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
 }
 
-// needRedis refuses settings by which nothing is kept.
-func (a *app) needRedis(set *settings.Settings) error {
+// lasting refuses settings by which nothing is kept.
+func (a *app) lasting(set *settings.Settings) error {
 	if err := set.Check(); err != nil {
 		return err
 	}
 	if set.Backend == settings.BackendMemory {
-		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "no Redis is configured, and memory keeps nothing beyond this command").
-			WithHint("give --redis-url, or set REDIS_URL or REDIS_HOST")
+		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "memory keeps nothing beyond this command").
+			WithHint("leave --backend memory out: the store is then Redis where one is configured, else the directory")
 	}
 	return nil
 }
 
-// readable opens the store for reading. Without Redis that is the directory,
-// read into memory.
+// readable opens the store for reading. A directory that was never opened, that
+// another process has, or that cannot be written, is read as its files are.
 func (a *app) readable(ctx context.Context) (*poolkeeper.Store, error) {
 	set, err := a.settings()
 	if err != nil {
@@ -45,10 +45,17 @@ func (a *app) readable(ctx context.Context) (*poolkeeper.Store, error) {
 	if err := set.Check(); err != nil {
 		return nil, err
 	}
-	if set.Backend != settings.BackendMemory {
-		return a.kept(ctx)
+	switch {
+	case set.Backend == settings.BackendFile && !open.Begun(set):
+		return a.loaded(ctx, set)
+	case set.Backend != settings.BackendMemory:
+		st, err := a.kept(ctx)
+		if set.Backend != settings.BackendFile || !errors.Is(err, poolkeeper.ErrUnavailable) && !errors.Is(err, poolkeeper.ErrForbidden) {
+			return st, err
+		}
+		a.note("poolkeeper: %v", err)
 	}
-	fmt.Fprintf(a.errOut, "poolkeeper: no Redis is configured: this is what is in %s\n", set.ConfigDir)
+	a.note("poolkeeper: this is what is in the files of %s", set.ConfigDir)
 	return a.loaded(ctx, set)
 }
 
@@ -59,7 +66,9 @@ func (a *app) loaded(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 		return nil, err
 	}
 	a.warn(report)
-	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	inMemory := *set
+	inMemory.Backend = settings.BackendMemory
+	st, err := open.Store(ctx, &inMemory, &open.Options{Logger: a.logger(set)})
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func Resolve(in Input) (*Settings, error) {
 		}
 	}
 	d.join(said)
-	noRedis := d.backend == BackendMemory || d.backend == BackendAuto && !d.Redis.Enabled && said["redis.enabled"].rank >= fromEnv
+	noRedis := d.backend == BackendMemory || d.backend == BackendFile || d.backend == BackendAuto && !d.Redis.Enabled && said["redis.enabled"].rank >= fromEnv
 	if !noRedis && (said["redis.keyPrefix"].rank < fromEnv || d.place(said) < fromEnv) {
 		d.fault = fault
 	}
@@ -156,7 +156,7 @@ func (d *draft) join(said map[string]given) {
 	}
 	d.Backend = d.backend
 	if d.backend == BackendAuto {
-		d.Backend = BackendMemory
+		d.Backend = BackendFile
 		if d.Redis.Enabled {
 			d.Backend = BackendRedis
 		}

@@ -18,12 +18,13 @@ import (
 const (
 	BackendAuto   = "auto"
 	BackendRedis  = "redis"
+	BackendFile   = "file"
 	BackendMemory = "memory"
 )
 
 // Settings are the resolved settings.
 type Settings struct {
-	// Backend is BackendRedis or BackendMemory: auto is resolved.
+	// Backend is never BackendAuto, which is resolved.
 	Backend   string
 	ConfigDir string
 	StateDir  string

@@ -64,7 +64,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Backend != BackendMemory || s.ConfigDir != "./configs" || s.StateDir != "/home/x/.local/state/poolkeeper" ||
+	if s.Backend != BackendFile || s.ConfigDir != "./configs" || s.StateDir != "/home/x/.local/state/poolkeeper" ||
 		s.Addr != "127.0.0.1:8787" || !s.APIKey.IsZero() || s.LogLevel != slog.LevelInfo || s.LogFormat != "" {
 		t.Errorf("got %+v", s)
 	}
@@ -156,20 +156,21 @@ func TestWhichStore(t *testing.T) {
 		sources
 		backend, url, user, password string
 	}{
-		"nothing":                      {sources{}, "memory", "redis://localhost:6379/0", "", ""},
+		"nothing":                      {sources{}, "file", "redis://localhost:6379/0", "", ""},
 		"url":                          {sources{env: m{"REDIS_URL": "redis://a"}}, "redis", "redis://a", "", ""},
 		"host":                         {sources{env: m{"REDIS_HOST": "h", "REDIS_DB": "3"}}, "redis", "redis://h:6379/3", "", ""},
 		"host is IPv6":                 {sources{env: m{"REDIS_HOST": "::1"}}, "redis", "redis://[::1]:6379/0", "", ""},
 		"enabled alone":                {sources{env: m{"REDIS_ENABLED": "yes"}}, "redis", "redis://localhost:6379/0", "", ""},
-		"url, not enabled":             {sources{env: m{"REDIS_URL": "redis://a", "REDIS_ENABLED": "false"}}, "memory", "redis://a", "", ""},
-		"config has url, not enabled":  {sources{config: `{"redis":{"url":"redis://a","enabled":false}}`}, "memory", "redis://a", "", ""},
+		"url, not enabled":             {sources{env: m{"REDIS_URL": "redis://a", "REDIS_ENABLED": "false"}}, "file", "redis://a", "", ""},
+		"config has url, not enabled":  {sources{config: `{"redis":{"url":"redis://a","enabled":false}}`}, "file", "redis://a", "", ""},
 		"url beats enabled of config":  {sources{env: m{"REDIS_URL": "redis://a"}, config: `{"redis":{"enabled":false}}`}, "redis", "redis://a", "", ""},
 		"flag beats all":               {sources{flags: m{"redis-url": "redis://f"}, env: m{"REDIS_ENABLED": "0"}}, "redis", "redis://f", "", ""},
+		"backend file":                 {sources{flags: m{"backend": "file"}, env: m{"REDIS_URL": "redis://a"}}, "file", "redis://a", "", ""},
 		"backend memory":               {sources{flags: m{"backend": "memory"}, env: m{"REDIS_URL": "redis://a"}}, "memory", "redis://a", "", ""},
 		"backend redis":                {sources{flags: m{"backend": "redis"}}, "redis", "redis://localhost:6379/0", "", ""},
 		"host beats url of config":     {sources{env: m{"REDIS_HOST": "h"}, config: `{"redis":{"url":"redis://a"}}`}, "redis", "redis://h:6379/0", "", ""},
 		"url beats host":               {sources{env: m{"REDIS_HOST": "h", "REDIS_URL": "redis://a"}}, "redis", "redis://a", "", ""},
-		"empty is not given":           {sources{env: m{"REDIS_URL": "", "REDIS_PORT": ""}, config: `{"redis":{"host":"","port":null}}`}, "memory", "redis://localhost:6379/0", "", ""},
+		"empty is not given":           {sources{env: m{"REDIS_URL": "", "REDIS_PORT": ""}, config: `{"redis":{"host":"","port":null}}`}, "file", "redis://localhost:6379/0", "", ""},
 		"credentials complete a url":   {sources{env: m{"REDIS_URL": "redis://a", "REDIS_USERNAME": "u", "REDIS_PASSWORD": "p"}}, "redis", "redis://a", "u", "p"},
 		"credentials in the url win":   {sources{env: m{"REDIS_URL": "redis://x:y@a", "REDIS_USERNAME": "u", "REDIS_PASSWORD": "p"}}, "redis", "redis://x:y@a", "", ""},
 		"those of another server stay": {sources{env: m{"REDIS_URL": "redis://a"}, config: `{"redis":{"host":"h","username":"u","password":"p"}}`}, "redis", "redis://a", "", ""},
@@ -206,7 +207,7 @@ func TestBadValues(t *testing.T) {
 		"environment POOLKEEPER_API_KEY: must be at least 16 characters":                   {env: m{"POOLKEEPER_API_KEY": secret}},
 		"environment POOLKEEPER_LOG_FORMAT: must be text or json":                          {env: m{"POOLKEEPER_LOG_FORMAT": secret}},
 		"flag --log-level: must be debug, info, warn or error":                             {flags: m{"log-level": secret}},
-		"flag --backend: must be auto, redis or memory":                                    {flags: m{"backend": "file"}},
+		"flag --backend: must be auto, redis, file or memory":                              {flags: m{"backend": "files"}},
 		"the file that POOLKEEPER_API_KEY_FILE names cannot be read: open /nowhere/at/all": {env: m{"POOLKEEPER_API_KEY_FILE": "/nowhere/at/all"}},
 		"the file that REDIS_URL_FILE names is empty":                                      {env: m{"REDIS_URL_FILE": os.DevNull + "x"}},
 	} {

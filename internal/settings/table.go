@@ -39,7 +39,7 @@ func hidden(string) string { return Redacted }
 var (
 	errHost    = errors.New("must be a host name or an IP address without a port")
 	errPrefix  = errors.New("must be 1 to 64 characters of A-Z a-z 0-9 _ . : -")
-	errBackend = errors.New("must be auto, redis or memory")
+	errBackend = errors.New("must be auto, redis, file or memory")
 	errBool    = errors.New("must be true or false")
 	errAddr    = errors.New("must be host:port, as in 127.0.0.1:8787")
 	errURL     = errors.New("must be a URL that begins with redis://, rediss:// or unix://; special characters in its password are percent-encoded")
@@ -55,7 +55,7 @@ var (
 var table = []row{
 	{name: "backend", flag: "backend", def: BackendAuto, set: func(d *draft, v string) error {
 		d.backend = v
-		if !slices.Contains([]string{BackendAuto, BackendRedis, BackendMemory}, v) {
+		if !slices.Contains([]string{BackendAuto, BackendRedis, BackendFile, BackendMemory}, v) {
 			return errBackend
 		}
 		return nil

@@ -8,7 +8,9 @@ import (
 )
 
 // Lock is not known here.
-func (f file) Lock() error { return errors.ErrUnsupported }
+func (f *file) Lock() error { return errors.ErrUnsupported }
+
+func (f *file) unlock() {}
 
 func keepOwner(FS, File, string, fs.FileMode) error { return nil }
 

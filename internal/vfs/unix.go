@@ -9,7 +9,7 @@ import (
 )
 
 // Lock is by flock, which ends with the process.
-func (f file) Lock() error {
+func (f *file) Lock() error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err
@@ -23,7 +23,14 @@ func (f file) Lock() error {
 	if errors.Is(lockErr, syscall.EWOULDBLOCK) {
 		return ErrLocked
 	}
+	f.locked = lockErr == nil
 	return lockErr
+}
+
+func (f *file) unlock() {
+	if conn, err := f.SyscallConn(); err == nil {
+		conn.Control(func(fd uintptr) { syscall.Flock(int(fd), syscall.LOCK_UN) }) // closing does it, too
+	}
 }
 
 // keepOwner gives a file the mode and the owner of the one that it will replace.

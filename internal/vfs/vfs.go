@@ -105,7 +105,7 @@ func (s system) OpenFile(name string, flag int, perm fs.FileMode) (File, error) 
 	if err != nil {
 		return nil, err
 	}
-	return file{f}, nil
+	return &file{File: f}, nil
 }
 
 func (s system) MkdirAll(name string, perm fs.FileMode) error { return s.root.MkdirAll(name, perm) }
@@ -137,7 +137,19 @@ func (s system) SyncDir(name string) error {
 	return f.Sync()
 }
 
-type file struct{ *os.File }
+type file struct {
+	*os.File
+	locked bool
+}
+
+// Close gives up the lock first: a process that is being started may have the
+// file open for a moment longer.
+func (f *file) Close() error {
+	if f.locked {
+		f.unlock()
+	}
+	return f.File.Close()
+}
 
 // Create is OpenFile for a file that may have to be made: for reading and
 // writing, with these flags as well, 0600. It gets the owner of the directory,
