@@ -102,6 +102,15 @@ func Begun(s *settings.Settings) bool {
 	return err == nil && filestore.Begun(state)
 }
 
+// JournalDir is where the journal is: that of the directory, where it was opened
+// as a store, else that of the state directory.
+func JournalDir(s *settings.Settings) string {
+	if state, err := fileState(s); err == nil && s.Backend == settings.BackendFile && filestore.Begun(state) {
+		return filepath.Join(state, "journal")
+	}
+	return filepath.Join(s.StateDir, "journal")
+}
+
 func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redisstore.Store, error) {
 	return redisstore.Open(ctx, r.URL.Reveal(), &redisstore.Options{
 		Prefix:         r.KeyPrefix,

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/journal"
+	"github.com/poolkeeper/poolkeeper/open"
 	"github.com/spf13/cobra"
 )
 
@@ -16,7 +16,8 @@ func (a *app) journalCommand() *cobra.Command {
 		Use:   "journal",
 		Short: "Look at the journal, and repair a damaged one",
 		Long: `The journal holds what was acknowledged and is not yet where it belongs. It lies
-in the directory "journal" of the state directory. A damaged one keeps a service
+in the directory "journal" of the state directory, and where the store is the
+gateway's own directory, in "files" there. A damaged one keeps a service
 from starting: list says where the damage is, repair makes it start again.`,
 	})
 	parent.PersistentFlags().String("state-dir", "", "the state directory of the service (see poolkeeper status)")
@@ -24,13 +25,14 @@ from starting: list says where the damage is, repair makes it start again.`,
 	return parent
 }
 
-// journalDir is where the journal of the state directory lies.
+// journalDir is where the journal lies: that of the directory where it is the
+// store, else that of the state directory.
 func (a *app) journalDir() (string, error) {
 	set, err := a.settings()
 	if err != nil {
 		return "", err
 	}
-	return filepath.Join(set.StateDir, "journal"), nil
+	return open.JournalDir(set), nil
 }
 
 func (a *app) journalList() *cobra.Command {
