@@ -34,6 +34,7 @@ test: ## run all tests, with the race detector, in a random order, against a rea
 test-exact: ## count at full size while connections break and processes are killed, EXACT_RUNS (20) times
 	scripts/require-redis
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./redisstore -run '^TestExact' -v -count=1 -exact.runs=$(EXACT_RUNS) -timeout 60m
+	$(GO) test ./filestore -run '^TestExact$$' -v -count=1 -exact.time=60s
 
 check: ## do what CI does, on the working tree
 	.ci/run

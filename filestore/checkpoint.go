@@ -17,9 +17,9 @@ import (
 // store is closed.
 func (s *Store) loop() {
 	defer close(s.done)
-	rest := s.opts.Lag
+	rest, pause := s.opts.Lag, s.opts.Poll
 	for {
-		poll := time.NewTimer(s.opts.Poll)
+		poll := time.NewTimer(pause)
 		select {
 		case <-s.stop:
 			poll.Stop()
@@ -27,12 +27,12 @@ func (s *Store) loop() {
 		case <-s.dirty:
 			poll.Stop()
 			// Changes that come meanwhile are written together.
-			pause := time.NewTimer(rest)
+			wait := time.NewTimer(rest)
 			select {
 			case <-s.stop:
-				pause.Stop()
+				wait.Stop()
 				return
-			case <-pause.C:
+			case <-wait.C:
 			}
 		case <-poll.C:
 		}
@@ -40,9 +40,14 @@ func (s *Store) loop() {
 		s.work.Lock()
 		_ = s.bring(context.Background()) // it is reported, and tried again
 		s.work.Unlock()
-		rest = max(s.opts.Lag, 2*time.Since(began))
+		took := time.Since(began)
+		rest, pause = max(s.opts.Lag, 2*took), max(s.opts.Poll, 10*took)
 	}
 }
+
+// maxIntents is of how many checkpoints that did not come to their end a start
+// looks at what they were to write.
+const maxIntents = 16
 
 // errEdited says that a file is not as the last checkpoint left it.
 var errEdited = errors.New("a file was changed by another program")
@@ -57,6 +62,9 @@ func (s *Store) bring(ctx context.Context) error {
 	for try := 0; try < 5 && errors.Is(err, errEdited); try++ {
 		if err = s.mergeEdits(ctx); err == nil {
 			err = s.checkpoint(ctx, try > 0)
+		}
+		if errors.Is(err, errEdited) {
+			s.seen = nil // by its stamp it may be the same
 		}
 	}
 	if errors.Is(err, errEdited) {
@@ -106,6 +114,11 @@ func (s *Store) checkpoint(ctx context.Context, again bool) error {
 	if len(p.write)+len(p.gone) > 0 {
 		if s.intent == nil {
 			s.intent = &intent{Files: map[string][]string{}}
+		}
+		if s.intent.Seq != seq && s.wrote {
+			s.intent.Seqs = append(s.intent.Seqs, s.intent.Seq)
+			s.intent.Seqs = s.intent.Seqs[max(0, len(s.intent.Seqs)-maxIntents):]
+			s.wrote = false
 		}
 		s.intent.Seq = seq
 		for path, f := range p.write {
@@ -287,6 +300,7 @@ func (s *Store) writeSome(p *plan, paths []string) (failed []string, err error) 
 	close(work)
 	wg.Wait()
 	// Also where one has failed: the others are there.
+	s.wrote = s.wrote || len(done) > 0
 	for _, path := range done {
 		s.left(path, p.write[path])
 	}
@@ -328,7 +342,7 @@ func (s *Store) recordCheckpoint(next *base, unwritten []string) error {
 		return err
 	}
 	next.files = maps.Clone(s.base.files)
-	s.base, s.intent, s.stale = next, nil, false
+	s.base, s.intent, s.wrote, s.stale = next, nil, false, false
 	s.report.mu.Lock()
 	s.report.unwritten, s.report.written, s.report.notes = unwritten, s.now(), m.Notes
 	s.report.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -76,6 +77,13 @@ func scenario(dir string, openFS func(string) (vfs.FS, error), tell teller) {
 	a, b := poolkeeper.Ref{Type: "t", ID: "a"}, poolkeeper.Ref{Type: "t", ID: "b"}
 	n := 0
 	for round := range 2 {
+		if round == 1 {
+			if err := editClosed(dir); err != nil {
+				tell.failed("edit", "", err)
+				return
+			}
+			tell.ack("edit", "")
+		}
 		opts := &filestore.Options{Lag: time.Hour, Poll: time.Hour, OpenFS: openFS}
 		if tell.over() {
 			return
@@ -130,6 +138,26 @@ func scenario(dir string, openFS func(string) (vfs.FS, error), tell teller) {
 		do("close", "", s.Close)
 		s.Close() // in vain, where the process is no more
 	}
+}
+
+var uuidOfA = regexp.MustCompile(`"uuid": ?"a"`)
+
+// editClosed edits files while the store is closed, as an operator would.
+func editClosed(dir string) error {
+	for name, change := range map[string]func(string) string{
+		"config.json":         func(s string) string { return strings.Replace(s, `"v"`, `"edited":1,"v"`, 1) },
+		"provider_pools.json": func(s string) string { return uuidOfA.ReplaceAllString(s, `"uuid":"a","edited":1`) },
+	} {
+		p := filepath.Join(dir, name)
+		data, err := os.ReadFile(p)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(p, []byte(change(string(data))), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A ledger is what a scenario has told.
@@ -229,6 +257,9 @@ func (l *ledger) check(dir string, opts *filestore.Options) error {
 		if !l.may(what, v, "0") {
 			return fmt.Errorf("%s is %q; acknowledged %v, open %v", what, v, l.acked[what], l.open[what])
 		}
+	}
+	if len(l.acked["edit"]) > 0 && (get(snap.Values[poolkeeper.ConfigKey].Data, "edited") != "1" || get(a.Definition, "edited") != "1") {
+		return errors.New("the edit is gone")
 	}
 	for _, v := range l.acked["add"] {
 		if snap.Provider(poolkeeper.Ref{Type: "u", ID: "p" + v}) == nil {

@@ -36,7 +36,17 @@ func TestFixtures(t *testing.T) {
 				dirtest.SameState(t, want, got)
 				s.Close()
 			}
+			// Nor does a change of something else, in whatever style they are.
+			s := openAt(t, dir, nil)
+			if _, err := poolkeeper.New(s, nil).PutFile(t.Context(), "configs/new", []byte("x"), poolkeeper.Always); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
 			after := dirtest.Tree(t, dir)
+			if after["new"] != "x" {
+				t.Error("the new file is missing")
+			}
+			delete(after, "new")
 			delete(after, ".poolkeeper.lock")
 			for p := range before {
 				if after[p] != before[p] {

@@ -19,6 +19,11 @@ type stamp struct {
 	size  int64
 	mtime time.Time
 	mode  fs.FileMode
+	file  fs.FileInfo // which of two files with one name it is
+}
+
+func (a stamp) equal(b stamp) bool {
+	return a.size == b.size && a.mtime.Equal(b.mtime) && a.mode == b.mode && os.SameFile(a.file, b.file)
 }
 
 // scan looks at all files of the directory, and at those beside it that are the
@@ -59,7 +64,7 @@ func (s *Store) scan() (map[string]stamp, error) {
 
 func (s *Store) stampOf(found map[string]stamp, p string) {
 	if info, err := os.Stat(s.tree.full(p)); err == nil {
-		found[p] = stamp{info.Size(), info.ModTime(), info.Mode()}
+		found[p] = stamp{info.Size(), info.ModTime(), info.Mode(), info}
 	}
 }
 
@@ -121,7 +126,7 @@ func (s *Store) look(ctx context.Context) (*theirs, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !maps.Equal(before, after) {
+	if !maps.EqualFunc(before, after, stamp.equal) {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrConflict, "the directory changed while it was read")
 	}
 	return t, nil
@@ -130,11 +135,14 @@ func (s *Store) look(ctx context.Context) (*theirs, error) {
 // mergeEdits merges what others have changed since the directory was last
 // looked at.
 func (s *Store) mergeEdits(ctx context.Context) error {
+	if s.start != nil { // what was there at the start could not be read then
+		return s.mergeAtOpen(ctx, s.start)
+	}
 	now, err := s.scan()
 	if err != nil {
 		return err
 	}
-	if s.seen != nil && maps.Equal(now, s.seen) {
+	if s.seen != nil && maps.EqualFunc(now, s.seen, stamp.equal) {
 		return nil
 	}
 	t, err := s.look(ctx)
@@ -167,7 +175,11 @@ func (s *Store) mergeAtOpen(ctx context.Context, r *replayed) error {
 			}
 		}
 	}
-	return s.merge(ctx, t, r)
+	err = s.merge(ctx, t, r)
+	if err == nil {
+		s.start = nil
+	}
+	return err
 }
 
 // edited lists the files that are not as they were left.

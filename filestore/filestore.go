@@ -79,8 +79,10 @@ type Store struct {
 	// work is held by whoever writes files or merges what others wrote.
 	work       sync.Mutex
 	base       *base
-	intent     *intent // of checkpoints that have not come to their end
-	unfinished *intent // of a Restore that was cut off
+	intent     *intent   // of checkpoints that have not come to their end
+	wrote      bool      // the last of them has written something
+	unfinished *intent   // of a Restore that was cut off
+	start      *replayed // until the files of a start are merged
 	seen       map[string]stamp
 	stale      bool // an edit by others, or one that was merged, needs a checkpoint
 

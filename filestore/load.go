@@ -38,11 +38,14 @@ func (s *Store) load(ctx context.Context) error {
 	if first := s.journal.First(); first > m.Seq+1 {
 		return damaged("journal", fmt.Sprintf("it begins with record %d, and the checkpoint is that of record %d", first, m.Seq))
 	}
+	s.report.mu.Lock()
 	s.report.notes = m.Notes
+	s.report.mu.Unlock()
 	replayed, err := s.replay(m, image, in)
 	if err != nil {
 		return s.failure("read", err)
 	}
+	s.start = replayed
 	if err := s.mergeAtOpen(ctx, replayed); err != nil {
 		// Another program has left something that cannot be read. Ours is whole.
 		s.setProblem(err)
@@ -77,9 +80,9 @@ func (s *Store) place() string {
 
 // A replayed is what a start has found out about the files.
 type replayed struct {
-	// alt is the state at the intent of a checkpoint that was cut off: the files
-	// may be those of it. Nil where there was none.
-	alt *memstore.Image
+	// alts are the states at checkpoints that were cut off: files may be those of
+	// them.
+	alts []*memstore.Image
 	// known are the hashes that files may have without being edits by others.
 	known map[string][]string
 }
@@ -104,7 +107,7 @@ func (s *Store) replay(m *manifest, image *memstore.Image, in *intent) (*replaye
 		}
 	}
 	if in != nil && in.Seq > m.Seq {
-		s.intent = in
+		s.intent, s.wrote = in, true
 		for p, hashes := range in.Files {
 			r.known[p] = slices.Clone(hashes)
 		}
@@ -119,10 +122,14 @@ func (s *Store) replay(m *manifest, image *memstore.Image, in *intent) (*replaye
 			// What was refused then is refused again.
 			core.Commit(&d.op, d.at, d.writer)
 		}
-		if in != nil && in.Seq == seq {
-			r.alt, err = core.Image(context.Background())
+		if in != nil && (in.Seq == seq || slices.Contains(in.Seqs, seq)) {
+			alt, err := core.Image(context.Background())
+			if err != nil {
+				return err
+			}
+			r.alts = append(r.alts, alt)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -142,7 +149,10 @@ func (s *Store) begin(ctx context.Context, in *intent) error {
 		return damaged(manifestFile, "it is missing, and the journal has records that belong to it")
 	}
 	if in != nil && in.Restore {
-		s.unfinished, s.report.restoring = in, true
+		s.unfinished = in
+		s.report.mu.Lock()
+		s.report.restoring = true
+		s.report.mu.Unlock()
 		return nil
 	}
 	snap, _, err := configdir.ReadDir(ctx, s.dir, &configdir.ReadOptions{Now: s.now})

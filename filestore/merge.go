@@ -26,12 +26,11 @@ type merger struct {
 	start  *replayed // of a start; else nil
 
 	files map[string]configdir.File // ours
+	alts  []map[string]configdir.File
 	ops   []poolkeeper.Op
 	notes []string
 	// rewrite says that provider_pools.json has something that does not count.
 	rewrite bool
-	// moved :: id of a provider in their files → the id that it has now
-	moved map[poolkeeper.Ref]string
 }
 
 func (m *merger) note(format string, args ...any) {
@@ -42,7 +41,15 @@ func (m *merger) run() (err error) {
 	if m.files, _, err = configdir.Files(m.ours.Snapshot, m.s.dir, m.s.now()); err != nil {
 		return err
 	}
-	m.moved = map[poolkeeper.Ref]string{}
+	if m.start != nil {
+		for _, alt := range m.start.alts {
+			files, _, err := configdir.Files(alt.Snapshot, m.s.dir, m.s.now())
+			if err != nil {
+				return err
+			}
+			m.alts = append(m.alts, files)
+		}
+	}
 	m.keepMissing()
 	// Tokens and files come before the definitions that refer to them.
 	paths := slices.Sorted(maps.Keys(m.edited))
@@ -169,7 +176,11 @@ func (m *merger) remove(key poolkeeper.Key, p string) {
 // both merges a file that both sides changed: field by field where it is a JSON
 // object on all sides, else the file wins.
 func (m *merger) both(p string, before, given, now []byte) []byte {
-	if merged, lost, ok := mergeObjects(before, given, now); ok {
+	befores := [][]byte{before}
+	for _, files := range m.alts {
+		befores = append(befores, files[p].Data)
+	}
+	if merged, lost, ok := mergeObjects(befores, given, now); ok {
 		if len(lost) > 0 {
 			m.note("%s was changed by another program and here in the same fields: those of the file count, ours of %s are gone", show.Clip(p), fieldList(lost))
 		}
@@ -181,13 +192,28 @@ func (m *merger) both(p string, before, given, now []byte) []byte {
 
 // mergeObjects applies what changed from before to given on top of now, member
 // by member. lost are the members that now had changed as well. ok is false
-// where one of the three is no object.
-func mergeObjects(before, given, now []byte) (merged []byte, lost []string, ok bool) {
-	b, ok1 := members(before)
+// where one of the three is no object. What came before was the first of befores;
+// given may have begun with another of them.
+func mergeObjects(befores [][]byte, given, now []byte) (merged []byte, lost []string, ok bool) {
+	b, ok1 := members(befores[0])
 	g, ok2 := members(given)
 	n, ok3 := members(now)
 	if !ok1 || !ok2 || !ok3 {
 		return nil, nil, false
+	}
+	var others []object
+	for _, data := range befores[1:] {
+		if o, ok := members(data); ok {
+			others = append(others, o)
+		}
+	}
+	kept := func(name string) bool {
+		for _, o := range others {
+			if equalTokens(g.value[name], o.value[name]) {
+				return true
+			}
+		}
+		return equalTokens(g.value[name], b.value[name])
 	}
 	var edits []rawjson.Edit
 	change := func(name string, value []byte) {
@@ -197,12 +223,12 @@ func mergeObjects(before, given, now []byte) (merged []byte, lost []string, ok b
 		edits = append(edits, rawjson.Edit{Key: name, Value: value})
 	}
 	for _, name := range g.order {
-		if !equalTokens(g.value[name], b.value[name]) && !equalTokens(g.value[name], n.value[name]) {
+		if !kept(name) && !equalTokens(g.value[name], n.value[name]) {
 			change(name, g.value[name])
 		}
 	}
 	for _, name := range b.order {
-		if g.value[name] == nil && n.value[name] != nil {
+		if g.value[name] == nil && n.value[name] != nil && !kept(name) {
 			change(name, nil)
 		}
 	}

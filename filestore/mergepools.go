@@ -2,7 +2,6 @@ package filestore
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -137,7 +136,13 @@ func (p *poolMerger) run() error {
 			known[matches[i].ours.ID] = true
 		}
 	}
-	partner := pair(base, texts, given)
+	now := make([]string, len(base)) // the ids that they have here
+	for i := range matches {
+		if matches[i].ours != nil {
+			now[i] = matches[i].ours.ID
+		}
+	}
+	partner := pair(base, texts, now, given)
 	var order []string // ids in the order of the file
 	added := map[string]bool{}
 	records := map[string]poolkeeper.ProviderRecord{}
@@ -183,11 +188,17 @@ func (p *poolMerger) present(id string, mine map[string]*poolkeeper.Provider) st
 }
 
 // pair finds which provider of the file is which of those that were there, by
-// uuid; by their content where they have none; and those that have neither in
-// common in their order, if they are as many.
-func pair(base []poolkeeper.Provider, texts [][]byte, given []poolkeeper.Provider) map[int]int {
+// uuid, also by the one that it was given here since, as a checkpoint that was
+// cut off may have written that; by their content where they have none; and
+// those that have neither in common in their order, if they are as many.
+func pair(base []poolkeeper.Provider, texts [][]byte, now []string, given []poolkeeper.Provider) map[int]int {
 	ids, _ := poolkeeper.AssignIDs(texts)
 	byID := map[string]int{}
+	for i, id := range now {
+		if id != "" {
+			byID[id] = i
+		}
+	}
 	for i := range base {
 		byID[base[i].ID] = i
 	}
@@ -258,7 +269,11 @@ func (p *poolMerger) definition(one *match) []byte {
 	if bytes.Equal(now, one.base.Definition) {
 		return one.given
 	}
-	merged, lost, ok := mergeObjects(bare(was), bare(one.given), now)
+	befores := [][]byte{bare(was)}
+	for _, alt := range p.altsOf(one) {
+		befores = append(befores, bare(alt))
+	}
+	merged, lost, ok := mergeObjects(befores, bare(one.given), now)
 	if !ok {
 		p.note("provider %s was changed by another program and here: the definition of the file counts, ours is gone", show.Clip(one.ours.String()))
 		return one.given
@@ -267,6 +282,32 @@ func (p *poolMerger) definition(one *match) []byte {
 		p.note("provider %s was changed by another program and here in the same fields: those of the file count, ours of %s are gone", show.Clip(one.ours.String()), fieldList(lost))
 	}
 	return merged
+}
+
+// altsOf returns a provider as checkpoints that were cut off have it.
+func (p *poolMerger) altsOf(one *match) (texts [][]byte) {
+	if p.start == nil {
+		return nil
+	}
+	for _, alt := range p.start.alts {
+		pool := alt.Pools[p.typ]
+		if pool == nil {
+			continue
+		}
+		a := pool.Provider(one.ours.ID)
+		if a == nil { // it was renamed since
+			a = pool.Provider(one.theirs.ID)
+		}
+		if a == nil && one.base != nil {
+			a = pool.Provider(one.base.ID)
+		}
+		if a != nil {
+			if text, err := a.JSON(); err == nil {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
 }
 
 // bare is a definition without its runtime fields.
@@ -291,18 +332,13 @@ func (p *poolMerger) runtime(one *match, r *poolkeeper.ProviderRecord) {
 	if one.base != nil {
 		was = poolkeeper.LiteralsOf(one.was)
 	}
-	alt := was
-	if p.start != nil && p.start.alt != nil {
-		if pool := p.start.alt.Pools[p.typ]; pool != nil {
-			if a := pool.Provider(one.ours.ID); a != nil {
-				def := poolkeeper.LiteralsOf(a.Definition)
-				alt = a.State.EffectiveAll(&def)
-			}
-		}
+	before := []poolkeeper.Literals{was}
+	for _, alt := range p.altsOf(one) {
+		before = append(before, poolkeeper.LiteralsOf(alt))
 	}
 	want := ours
 	for _, f := range poolkeeper.Fields() {
-		if sameLiteral(given[f], was[f]) || sameLiteral(given[f], alt[f]) {
+		if slices.ContainsFunc(before, func(l poolkeeper.Literals) bool { return sameLiteral(given[f], l[f]) }) {
 			continue
 		}
 		if p.start == nil {
@@ -311,7 +347,11 @@ func (p *poolMerger) runtime(one *match, r *poolkeeper.ProviderRecord) {
 			}
 			continue
 		}
-		want[f] = mergeLiteral(f, was[f], alt[f], given[f], ours[f])
+		want[f] = mergeLiteral(f, before, given[f], ours[f])
+		if f == poolkeeper.UsageCount && len(before) > 1 {
+			p.note("the usageCount of provider %s was changed by another program after a checkpoint was cut off: %s is what it counts as, and may be off by what was counted between the two",
+				show.Clip(one.ours.String()), want[f])
+		}
 	}
 	next := poolkeeper.LiteralsOf(r.Definition)
 	state := one.ours.State.Carry(&ownDef, &next)
@@ -328,19 +368,25 @@ func (p *poolMerger) runtime(one *match, r *poolkeeper.ProviderRecord) {
 // mergeLiteral merges a runtime field that another program has changed while the
 // store was closed. What was counted here comes on top of what the file has; of
 // two times of use the later counts; a decision that was taken here stays.
-func mergeLiteral(f poolkeeper.Field, was, alt, given, ours string) string {
+func mergeLiteral(f poolkeeper.Field, before []poolkeeper.Literals, given, ours string) string {
+	was := before[0][f]
 	switch {
 	case f == poolkeeper.UsageCount:
 		from := poolkeeper.Int(was)
 		// The file may have been written by a checkpoint that was cut off.
-		if n := poolkeeper.Int(alt); poolkeeper.Int(given) >= n {
-			from = n
+		for _, l := range before[1:] {
+			if n := poolkeeper.Int(l[f]); poolkeeper.Int(given) >= n {
+				from = max(from, n)
+			}
 		}
 		more := poolkeeper.Int(ours) - from
-		if more < 0 || more == 0 {
+		switch {
+		case more == 0:
 			return given
+		case more < 0: // it was reset here
+			return ours
 		}
-		return strconv.FormatInt(poolkeeper.AddCount(min(poolkeeper.Int(given), math.MaxInt64), more), 10)
+		return strconv.FormatInt(poolkeeper.AddCount(poolkeeper.Int(given), more), 10)
 	case sameLiteral(ours, was):
 		return given
 	case f == poolkeeper.LastUsed && poolkeeper.IsCanonicalTime(given) && given > ours:

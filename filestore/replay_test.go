@@ -40,7 +40,7 @@ func TestReplay(t *testing.T) {
 			if res := s.Apply(ctx, op)[0]; op.Kind == poolkeeper.OpRenameProvider && res.Err == nil {
 				renamed[op.Ref()] = true
 			}
-			if r.IntN(60) == 0 {
+			if run > 2 && r.IntN(60) == 0 {
 				if err := s.Flush(ctx); err != nil {
 					t.Fatal(err)
 				}

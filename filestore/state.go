@@ -47,7 +47,10 @@ type manifest struct {
 // hash; an empty one is a file that goes. It also has what earlier checkpoints
 // were about to write that did not come to their end.
 type intent struct {
-	Seq   uint64              `json:"seq"`
+	Seq uint64 `json:"seq"`
+	// Seqs are the records at which the earlier ones were that have written
+	// something.
+	Seqs  []uint64            `json:"seqs,omitempty"`
 	Files map[string][]string `json:"files"`
 	// Restore says that the files are those of a Restore.
 	Restore bool `json:"restore,omitempty"`
