@@ -162,7 +162,6 @@ func editClosed(dir string) error {
 
 // A ledger is what a scenario has told.
 type ledger struct {
-	mu    sync.Mutex
 	acked map[string][]string
 	// open is what was tried and not answered, or of which the outcome is unknown.
 	open   map[string][]string
