@@ -63,7 +63,7 @@ func (b *refuser) storeRows() []refusal {
 		cli("invalid", "--redis-url", "import", "--in-place", "--from-redis", b.srv.URL(), "--redis-url", b.srv.URL()),
 		cli("invalid", "--key-prefix", "import", "--in-place", "--from-redis", b.srv.URL(), "--from-key-prefix", "foreign:"),
 		cli("forbidden", "memory keeps nothing", "import", "--from-redis", b.srv.URL(), "--backend", "memory"),
-		cli("forbidden", "memory keeps nothing", "import", "--in-place", "--backend", "memory"),
+		cli("forbidden", "no Redis is configured", "import", "--in-place", "--backend", "memory"),
 		cli("forbidden", "password", "config", "get", "--redis-url", locked),
 		cli("forbidden", "password", "usage", kiro, kiroID, "--redis-url", locked),
 		cli("forbidden", "password", "import", "--redis-url", locked),
