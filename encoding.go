@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
@@ -24,19 +25,32 @@ func decodeFault(err error) string {
 	return err.Error()
 }
 
+// encodedState is how a state is written: the literals as strings, and as bytes
+// those that are not UTF-8, as a string of JSON cannot hold them.
+type encodedState struct {
+	Fields    map[string]string `json:"fields,omitempty"`
+	Bytes     map[string][]byte `json:"bytes,omitempty"`
+	DecidedAt int64             `json:"decidedAt,omitempty"`
+}
+
 // MarshalJSON writes the state as an object of field names to literals as
-// strings, the empty string for [Absent]; "decidedAt" beside them.
+// strings, the empty string for [Absent]; beside them "bytes", of field names to
+// literals that are not UTF-8, in base64, and "decidedAt".
 func (s State) MarshalJSON() ([]byte, error) {
-	out := struct {
-		Fields    map[string]string `json:"fields,omitempty"`
-		DecidedAt int64             `json:"decidedAt,omitempty"`
-	}{DecidedAt: s.DecidedAt}
+	out := encodedState{DecidedAt: s.DecidedAt}
 	for f := range Field(NumFields) {
-		if lit, ok := s.Get(f); ok {
+		switch lit, ok := s.Get(f); {
+		case !ok:
+		case utf8.ValidString(lit):
 			if out.Fields == nil {
 				out.Fields = make(map[string]string, NumFields)
 			}
 			out.Fields[f.String()] = lit
+		default:
+			if out.Bytes == nil {
+				out.Bytes = map[string][]byte{}
+			}
+			out.Bytes[f.String()] = []byte(lit)
 		}
 	}
 	return json.Marshal(out)
@@ -44,10 +58,7 @@ func (s State) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what MarshalJSON wrote, strictly.
 func (s *State) UnmarshalJSON(data []byte) error {
-	var in struct {
-		Fields    map[string]string `json:"fields"`
-		DecidedAt int64             `json:"decidedAt"`
-	}
+	var in encodedState
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
@@ -60,6 +71,13 @@ func (s *State) UnmarshalJSON(data []byte) error {
 			return Errorf(ErrInvalid, "%q is no runtime field", name)
 		}
 		s.Set(f, lit)
+	}
+	for name, lit := range in.Bytes {
+		f, ok := FieldNamed(name)
+		if _, twice := s.Get(f); !ok || twice {
+			return Errorf(ErrInvalid, "%q is no runtime field, or stands twice", name)
+		}
+		s.Set(f, string(lit))
 	}
 	return s.validate()
 }

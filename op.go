@@ -3,6 +3,7 @@ package poolkeeper
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"unicode/utf8"
 
@@ -439,16 +440,36 @@ func EncodeOp(op *Op) ([]byte, error) {
 	return b, nil
 }
 
-// DecodeOp reads what [EncodeOp] wrote, strictly, and validates it.
+// DecodeOp reads what [EncodeOp] wrote, strictly, and validates it. What can be
+// read and is not valid is returned beside the error.
 func DecodeOp(data []byte) (Op, error) {
 	var op Op
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&op); err != nil {
+	if err := decodeStrictly(data, &op); err != nil {
 		return Op{}, Errorf(ErrInvalid, "op cannot be decoded: %s", decodeFault(err))
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return Op{}, Errorf(ErrInvalid, "op cannot be decoded: something stands after it")
 	}
 	return op, op.Validate()
 }
+
+// DecodeKey reads a key as it stands in an op, strictly. It is not validated, as
+// Load takes keys that no op can have.
+func DecodeKey(data []byte) (Key, error) {
+	var key Key
+	if err := decodeStrictly(data, &key); err != nil {
+		return Key{}, Errorf(ErrInvalid, "key cannot be decoded: %s", decodeFault(err))
+	}
+	return key, nil
+}
+
+func decodeStrictly(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errTail
+	}
+	return nil
+}
+
+var errTail = errors.New("something stands after it")

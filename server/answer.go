@@ -14,6 +14,7 @@ type answerKind int
 const (
 	writeAnswer answerKind = iota // a written
 	jsonAnswer                    // a document, or what schema says
+	linesAnswer                   // lines of JSON
 )
 
 // An answerRule says what a route answers.

@@ -17,6 +17,7 @@ const (
 	rawBody   bodyKind = iota // a document: kept to the byte
 	patchBody                 // a patch, in the dialect that its content type names
 	smallBody                 // the fields of a command
+	linesBody                 // lines of JSON, which the handler reads by itself
 )
 
 // A bodyRule says what body a route takes.
@@ -40,6 +41,7 @@ const (
 	typeJSON  = "application/json"
 	typeMerge = "application/merge-patch+json"
 	typePatch = "application/json-patch+json"
+	typeLines = "application/x-ndjson"
 )
 
 // readBody reads the body of the request as the rule has it.
@@ -51,6 +53,10 @@ func (x *exchange) readBody(rule *bodyRule) error {
 		// What was not read would have to be, for the connection to go on.
 		x.Header().Set("Connection", "close")
 		return tooLarge(rule.limit)
+	}
+	if rule.kind == linesBody {
+		x.lines = &lineReader{r: http.MaxBytesReader(x.inner, x.r.Body, int64(rule.limit)), limit: rule.limit}
+		return x.checkType(rule.kind)
 	}
 	if err := x.fill(rule); err != nil {
 		return err
@@ -98,6 +104,24 @@ func (x *exchange) fill(rule *bodyRule) error {
 	}
 }
 
+// A lineReader reads a body that is not held in memory. Its errors are ours.
+type lineReader struct {
+	r     io.Reader
+	limit int
+}
+
+func (l *lineReader) Read(b []byte) (int, error) {
+	n, err := l.r.Read(b)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return n, tooLarge(l.limit)
+	}
+	return n, poolkeeper.Errorf(poolkeeper.ErrInvalid, "the body ended before it was complete")
+}
+
 func tooLarge(limit int) error {
 	return poolkeeper.Errorf(poolkeeper.ErrTooLarge, "the body exceeds %d bytes", limit)
 }
@@ -111,13 +135,20 @@ func (x *exchange) checkType(kind bodyKind) error {
 	}
 	if len(given) == 1 {
 		media, ok := mediaType(given[0])
-		if ok && (media == typeJSON || kind == patchBody && (media == typeMerge || media == typePatch)) {
+		switch {
+		case !ok:
+		case kind == linesBody && media == typeLines,
+			kind != linesBody && media == typeJSON,
+			kind == patchBody && (media == typeMerge || media == typePatch):
 			return nil
 		}
 	}
 	hint := "send Content-Type: " + typeJSON
-	if kind == patchBody {
+	switch kind {
+	case patchBody:
 		hint = "send Content-Type: " + typeMerge + " or " + typePatch
+	case linesBody:
+		hint = "send Content-Type: " + typeLines
 	}
 	return refuse(http.StatusUnsupportedMediaType, hint, "the Content-Type of the body is not one that is taken here")
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -26,6 +27,7 @@ type exchange struct {
 	status  int  // 0 until the answer has begun
 	swallow bool // what follows is the mux's own text
 	body    []byte
+	lines   io.Reader // the body of a linesBody
 	scratch [512]byte // holds a small body, or a small answer
 }
 
@@ -34,6 +36,7 @@ var (
 	noStore     = []string{"no-store"}
 	noSniff     = []string{"nosniff"}
 	jsonType    = []string{"application/json"}
+	linesType   = []string{typeLines}
 	problemType = []string{"application/problem+json"}
 	opaqueType  = []string{"application/octet-stream"}
 	challenge   = []string{`Bearer realm="poolkeeper"`}

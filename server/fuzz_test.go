@@ -34,6 +34,9 @@ func FuzzHTTP(f *testing.F) {
 		{"POST", "/pools/t/a/health", `{"healthy":false}`, "application/json; charset=utf-8", "", ""},
 		{"POST", "/pools/t/a/refresh-state", `{"phase":"failed"}`, "application/json", "", ""},
 		{"POST", "/pools/t/a/reset", `{"usage":true}`, "application/json", "", ""},
+		{"POST", "/ops", `[{"kind":"usage","key":{"kind":"pool","type":"t"},"id":"a","n":1},{"kind":"delete","key":{"kind":"config"},"if":"x"}]`, "application/json", "", ""},
+		{"POST", "/load", `[{"kind":"provider","type":"t","name":"a"}]`, "application/json", "", ""},
+		{"POST", "/restore", "{\"snapshot\":1}\n{\"end\":0}\n", "application/x-ndjson", "", ""},
 		{"POST", "/pools/t/a/rename", `{"id":"z"}`, "application/json", "", ""},
 		{"PUT", "/tokens/t/a", `{"r":1}`, "", "", ""},
 		{"DELETE", "/pools/t/b", "", "", `"x"`, ""},
@@ -98,7 +101,8 @@ func FuzzHTTP(f *testing.F) {
 				}
 			}
 		}
-		if rawjson.Valid(now.Values[poolkeeper.ConfigKey].Data) != nil {
+		// An op may carry a configuration that is damaged.
+		if u.Path != base+"/ops" && rawjson.Valid(now.Values[poolkeeper.ConfigKey].Data) != nil {
 			t.Fatal("the configuration is no JSON")
 		}
 	})

@@ -91,6 +91,23 @@ func (s *service) do(method, path, body string, headers ...string) answer {
 
 func (s *service) send(method, path, body string, headers ...string) answer {
 	s.t.Helper()
+	res, text, err := s.try(method, path, body, headers...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	a := answer{res.StatusCode, res.Header, text}
+	if res.StatusCode >= 400 && method != http.MethodHead {
+		checkProblem(s.t, method+" "+path, a)
+	}
+	if got := res.Header.Get("Cache-Control"); got != "no-store" {
+		s.t.Errorf("%s %s: Cache-Control is %q", method, path, got)
+	}
+	return a
+}
+
+// try sends a request that may fail.
+func (s *service) try(method, path, body string, headers ...string) (*http.Response, string, error) {
+	s.t.Helper()
 	var r io.Reader
 	if body != "" {
 		r = strings.NewReader(body)
@@ -116,21 +133,11 @@ func (s *service) send(method, path, body string, headers ...string) answer {
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		s.t.Fatal(err)
+		return nil, "", err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	a := answer{res.StatusCode, res.Header, string(b)}
-	if res.StatusCode >= 400 && method != http.MethodHead {
-		checkProblem(s.t, method+" "+path, a)
-	}
-	if got := res.Header.Get("Cache-Control"); got != "no-store" {
-		s.t.Errorf("%s %s: Cache-Control is %q", method, path, got)
-	}
-	return a
+	return res, string(b), err
 }
 
 // checkProblem holds every error to the one shape.

@@ -109,7 +109,11 @@ func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
 			about = "what became of the write"
 		}
 	}
-	ok := &huma.Response{Description: about, Content: content(schemas, typeJSON, sample)}
+	media := typeJSON
+	if rt.answer.kind == linesAnswer {
+		media = typeLines
+	}
+	ok := &huma.Response{Description: about, Content: content(schemas, media, sample)}
 	out := map[string]*huma.Response{
 		strconv.Itoa(status): ok,
 		"default":            {Description: "a problem", Content: content(schemas, "application/problem+json", problem{})},
@@ -130,6 +134,8 @@ func (rule *bodyRule) describe(schemas huma.Registry) *huma.RequestBody {
 		b.Content = content(schemas, typeMerge, nil)
 		b.Content[typePatch] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}}}
 		b.Content[typeJSON] = b.Content[typeMerge]
+	case rule.kind == linesBody:
+		b.Content = content(schemas, typeLines, rule.schema)
 	default:
 		b.Content = content(schemas, typeJSON, rule.schema)
 	}

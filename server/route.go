@@ -34,7 +34,7 @@ type route struct {
 
 // addRoutes is the table of everything that the service answers.
 func (s *Server) addRoutes() {
-	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.serviceRoutes()} {
+	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.backendRoutes(), s.serviceRoutes()} {
 		for i := range group {
 			s.add(&group[i])
 		}

@@ -62,7 +62,7 @@ var table = map[string]rule{
 	"configdir": {own: []string{".", "internal/rawjson", "internal/show", "internal/vfs"}},
 	"transfer":  {own: []string{".", "configdir", "internal/rawjson", "internal/show"}},
 	"server":    {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
-	"client":    {own: []string{".", "internal/rawjson"}, later: true},
+	"client":    {own: []string{"."}},
 	"cmd/poolkeeper": {
 		own:    []string{".", "open", "configdir", "journal", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
 		others: []string{cobra},
