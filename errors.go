@@ -20,6 +20,8 @@ var (
 	// ErrConflict: the thing is not as the writer saw it (If-Match), or it
 	// changed so often meanwhile that the op was given up. Nothing was changed.
 	ErrConflict = errors.New("changed meanwhile")
+	// ErrReused: the idempotency key was used for another op. Nothing was changed.
+	ErrReused = errors.New("idempotency key used for something else")
 	// ErrUnauthorized: no key, or a wrong one.
 	ErrUnauthorized = errors.New("not authorised")
 	// ErrForbidden: known, but not allowed to; or refused by the store's own rules.
@@ -71,6 +73,7 @@ var classes = []ErrorClass{
 	{ErrNotFound, "not-found", 404, ExitRefused},
 	{ErrExists, "exists", 409, ExitRefused},
 	{ErrConflict, "conflict", 412, ExitRefused},
+	{ErrReused, "reused", 422, ExitRefused},
 	{ErrUnauthorized, "unauthorized", 401, ExitRefused},
 	{ErrForbidden, "forbidden", 403, ExitRefused},
 	{ErrUninitialized, "uninitialized", 503, ExitUnavailable},

@@ -105,6 +105,9 @@ const (
 	ErrorWindow  = 10_000
 	RefreshPause = 30_000
 	AliasLife    = 30 * 24 * 3600 * 1000
+
+	// IdempotencyLife is how long an idempotency key counts.
+	IdempotencyLife = 24 * 3600 * 1000
 )
 
 // A PatchKind is the dialect of a patch.
@@ -164,6 +167,13 @@ type Op struct {
 	Data      []byte       `json:"data,omitempty"`
 	State     *State       `json:"state,omitempty"`
 
+	// IdempotencyKey makes an OpUsage safe to send again: 1 to [MaxKey]
+	// printable ASCII characters, which name it within its pool. For
+	// [IdempotencyLife] after it was applied, the same op under the same key
+	// changes nothing and is answered with the Count and ID of then; another id
+	// or N under it is [ErrReused]. An op that was refused has not used its key.
+	IdempotencyKey string `json:"idempotencyKey,omitempty"`
+
 	Providers []ProviderRecord `json:"providers,omitempty"`
 	Order     []string         `json:"order,omitempty"`
 }
@@ -204,6 +214,11 @@ func (op *Op) validate() error {
 	if op.At < 0 || op.RecoverAt < 0 || op.ExpiresAt < 0 || op.Threshold < 0 || op.At > maxMillis || op.RecoverAt > maxMillis || op.ExpiresAt > maxMillis {
 		return Errorf(ErrInvalid, "a time or threshold is out of range")
 	}
+	if op.IdempotencyKey != "" {
+		if err := op.validateIdempotencyKey(); err != nil {
+			return err
+		}
+	}
 	for _, s := range []*string{op.Message, op.Model} {
 		if s == nil {
 			continue
@@ -231,6 +246,21 @@ func (op *Op) validate() error {
 		return Errorf(ErrInvalid, "op %q has the key of a %s", string(op.Kind), op.Key.Kind)
 	}
 	return op.validatePool()
+}
+
+func (op *Op) validateIdempotencyKey() error {
+	if op.Kind != OpUsage {
+		return Errorf(ErrInvalid, "only usage takes an idempotency key")
+	}
+	if len(op.IdempotencyKey) > MaxKey {
+		return Errorf(ErrTooLarge, "idempotency key of %d characters; the limit is %d", len(op.IdempotencyKey), MaxKey)
+	}
+	for i := range len(op.IdempotencyKey) {
+		if c := op.IdempotencyKey[i]; c <= ' ' || c > '~' {
+			return Errorf(ErrInvalid, "the idempotency key has white space, or what is not printable ASCII")
+		}
+	}
+	return nil
 }
 
 // maxMillis is the year 9999: what an ISO time of four digits can say.

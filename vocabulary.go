@@ -19,6 +19,7 @@ const (
 	MaxFile       = 64 << 20
 	MaxPassword   = 4096
 	MaxMessage    = 64 << 10
+	MaxKey        = 255 // of an idempotency key
 
 	// MaxUsage is the most that one op may add to usageCount.
 	MaxUsage = 1_000_000_000_000

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -64,11 +65,17 @@ func (c *Client) sending(op *poolkeeper.Op, result *poolkeeper.Result) (*sending
 	if err := op.Validate(); err != nil {
 		return nil, err
 	}
-	line, err := poolkeeper.EncodeOp(op)
+	keyed := op
+	if op.Kind == poolkeeper.OpUsage && op.IdempotencyKey == "" {
+		copied := *op
+		copied.IdempotencyKey = c.writer + "-" + strconv.FormatUint(c.number.Add(1), 36)
+		keyed = &copied
+	}
+	line, err := poolkeeper.EncodeOp(keyed)
 	if err != nil {
 		return nil, err
 	}
-	return &sending{result: result, op: op, line: line}, nil
+	return &sending{result: result, op: op, line: line, safe: keyed.IdempotencyKey != ""}, nil
 }
 
 // deliver sends the ops of one request until each has its result.

@@ -38,6 +38,12 @@ func serve(t testing.TB, b poolkeeper.Backend) string {
 func serveSocket(t testing.TB, b poolkeeper.Backend) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s.sock")
+	serveAt(t, path, b)
+	return "unix://" + path
+}
+
+func serveAt(t testing.TB, path string, b poolkeeper.Backend) {
+	t.Helper()
 	ln, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +57,6 @@ func serveSocket(t testing.TB, b poolkeeper.Backend) string {
 		hs.Close()
 		st.Close()
 	})
-	return "unix://" + path
 }
 
 // dial returns a client of a service.

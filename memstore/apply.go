@@ -44,12 +44,26 @@ func (s *Store) Check(op *poolkeeper.Op, at int64) poolkeeper.Result {
 		s.mu.RLock()
 		defer s.mu.RUnlock()
 		err := s.usable()
-		if err == nil && s.find(op.Ref(), func() int64 { return at }) == nil {
-			err = notFound("provider")
+		if err == nil {
+			err = s.findable(op, at)
 		}
 		return poolkeeper.Result{Err: poolkeeper.Annotate(err, string(op.Kind), op.Subject()), Changed: true}
 	}
 	return s.decided(op, at, s.writer, true)
+}
+
+// findable reports why an op on runtime state would be refused. One that was
+// counted under its key is answered, whatever became of the provider.
+func (s *Store) findable(op *poolkeeper.Op, at int64) error {
+	if op.IdempotencyKey != "" {
+		if _, done, err := s.wasCounted(op, at); done || err != nil {
+			return err
+		}
+	}
+	if s.find(op.Ref(), func() int64 { return at }) == nil {
+		return notFound("provider")
+	}
+	return nil
 }
 
 // Commit applies a valid op as it was decided at that time, in milliseconds
@@ -74,9 +88,17 @@ func (s *Store) decided(op *poolkeeper.Op, at int64, writer string, dry bool) po
 	return res
 }
 
-// dispatch applies a valid op. Each case checks everything before it changes
-// anything, and stops there in a dry run.
+// dispatch applies a valid op, once under its idempotency key.
 func (s *Store) dispatch(op *poolkeeper.Op) (poolkeeper.Result, error) {
+	if op.IdempotencyKey != "" {
+		return s.once(op)
+	}
+	return s.perform(op)
+}
+
+// perform applies a valid op. Each case checks everything before it changes
+// anything, and stops there in a dry run.
+func (s *Store) perform(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	var res poolkeeper.Result
 	var err error
 	switch op.Kind {

@@ -18,6 +18,8 @@
 //     without looking at its condition, so that one that was cut off can be
 //     called again.
 //   - A session that has expired is not there, for ops as for reads.
+//   - An idempotency key is looked at before the provider that the op names: it
+//     answers whatever has become of that, and of the pool.
 //   - The revision of a key outlives what is stored under it; only that of a
 //     session that expired may be forgotten.
 package memstore
@@ -65,6 +67,8 @@ type Store struct {
 	revisions map[poolkeeper.Key]poolkeeper.Revision
 	// structures :: type → the last change to its pool that was not of traffic
 	structures map[string]poolkeeper.Revision
+	counted    map[onceKey]onceResult
+	forgetAt   int // how many of those there must be before expired ones are looked for
 	// sweepAt is how many sessions there must be before expired ones are
 	// looked for.
 	sweepAt int
@@ -125,6 +129,7 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	s.meta, s.types, s.pools, s.aliases, s.values, s.revisions, s.structures = nil, nil, nil, nil, nil, nil, nil
+	s.counted = nil
 	return nil
 }
 
@@ -161,6 +166,7 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 	}
 	s.meta, s.types, s.pools, s.aliases = next.meta, next.types, next.pools, next.aliases
 	s.values, s.revisions, s.structures = next.values, next.revisions, next.structures
+	s.counted = map[onceKey]onceResult{}
 	return nil
 }
 

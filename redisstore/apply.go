@@ -87,6 +87,9 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 	}
 	switch op.Kind {
 	case poolkeeper.OpUsage:
+		if op.IdempotencyKey != "" {
+			return s.submitRuntime(ctx, keyedBatch, op, 4*len(op.ID)+512)
+		}
 		return s.submitRuntime(ctx, usageBatch, op, 4*len(op.ID)+128)
 	case poolkeeper.OpError, poolkeeper.OpSuccess, poolkeeper.OpHealth, poolkeeper.OpRefresh, poolkeeper.OpReset:
 		size := len(op.ID)*16 + 1024

@@ -28,6 +28,7 @@ const (
 	decideBatch           // other ops on runtime state
 	valueBatch            // values of one key
 	soloBatch             // one prepared script call
+	keyedBatch            // increments with idempotency keys
 )
 
 // A call is one op on its way through a lane.

@@ -341,16 +341,7 @@ func (w *work) prepareDecide() *failure {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.forget()
-	var unknown []string
-	asked := map[string]bool{}
-	for _, i := range w.open {
-		c := w.batch.calls[i]
-		if k := w.know(c.id); (!k.loaded || c.turns > 0) && !asked[c.id] {
-			asked[c.id] = true
-			unknown = append(unknown, c.id)
-		}
-	}
-	if f := w.learn(unknown); f != nil {
+	if f := w.learn(w.unread()); f != nil {
 		return f
 	}
 	args := make([]string, 0, 1+23*len(w.open))

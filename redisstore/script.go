@@ -30,6 +30,7 @@ func newScript(name string, files ...string) *script {
 
 var (
 	usageScript    = newScript("usage", "prelude", "count", "usage")
+	keyedScript    = newScript("keyed", "prelude", "count", "keyed")
 	decideScript   = newScript("decide", "prelude", "count", "decide")
 	providerScript = newScript("provider", "prelude", "provider")
 	swapScript     = newScript("swap", "prelude", "swap")

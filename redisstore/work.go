@@ -231,6 +231,8 @@ func (w *work) prepare() *failure {
 		return w.prepareUsage()
 	case decideBatch:
 		return w.prepareDecide()
+	case keyedBatch:
+		return w.prepareKeyed()
 	case valueBatch:
 		w.prepareValues()
 	default:
@@ -257,6 +259,8 @@ func (w *work) accept(answer string) error {
 		return w.acceptUsage(rev, results, current)
 	case decideBatch:
 		return w.acceptDecide(rev, results)
+	case keyedBatch:
+		return w.acceptKeyed(rev, results)
 	case valueBatch:
 		for i, r := range strings.Split(results, ",") {
 			w.batch.calls[w.open[i]].answerText(r, rev)

@@ -64,6 +64,7 @@ type (
 		NewID     string                  `json:"newId,omitempty"`
 		Data      []byte                  `json:"data,omitempty" doc:"a definition, value or patch, in base64"`
 		State     anyObject               `json:"state,omitempty"`
+		Once      string                  `json:"idempotencyKey,omitempty" maxLength:"255" doc:"of usage: as the header of that name"`
 		Providers []anyObject             `json:"providers,omitempty"`
 		Order     []string                `json:"order,omitempty"`
 	}

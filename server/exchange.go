@@ -24,8 +24,9 @@ type exchange struct {
 	r       *http.Request
 	route   *route // nil until a route has taken the request
 	start   time.Time
-	status  int  // 0 until the answer has begun
-	swallow bool // what follows is the mux's own text
+	status  int    // 0 until the answer has begun
+	once    string // the idempotency key
+	swallow bool   // what follows is the mux's own text
 	body    []byte
 	lines   io.Reader // the body of a linesBody
 	scratch [512]byte // holds a small body, or a small answer

@@ -82,6 +82,9 @@ func (rt *route) parameters() []*huma.Param {
 			header("If-Match", "write only what has this ETag, or * for what is there at all"),
 			header("If-None-Match", "* writes only what is not there yet"))
 	}
+	if rt.once {
+		out = append(out, header(headerOnce, "for 24 hours, the same request under the same key counts once, and is answered with the count of then; another one is 422"))
+	}
 	if rt.answer.tagged && rt.method == http.MethodGet {
 		out = append(out, header("If-None-Match", "answer 304 where the ETag is still one of these"))
 	}

@@ -16,6 +16,9 @@ const (
 	pathOpenAPI = "/openapi.json"
 
 	base = "/api/v1"
+
+	// headerOnce is the header of an idempotency key.
+	headerOnce = "Idempotency-Key"
 )
 
 // A route is one operation: how it is served, and how it is described. There is
@@ -26,6 +29,7 @@ type route struct {
 	tag          string
 	open         bool     // needs no key
 	conditional  bool     // honours If-Match, and If-None-Match: *
+	once         bool     // honours Idempotency-Key
 	query        []string // the names of its parameters, all of them true or false
 	body         *bodyRule
 	answer       answerRule
@@ -70,6 +74,15 @@ func (x *exchange) run() error {
 				return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is not honoured here", name).WithHint("leave the header out")
 			}
 		}
+	}
+	if given := x.r.Header[headerOnce]; len(given) > 0 {
+		if !x.route.once {
+			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is not honoured here", headerOnce).WithHint("leave the header out")
+		}
+		if len(given) > 1 || given[0] == "" {
+			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is empty, or given twice", headerOnce)
+		}
+		x.once = given[0]
 	}
 	if rule := x.route.body; rule != nil {
 		if err := x.readBody(rule); err != nil {

@@ -100,8 +100,12 @@ func (s *Server) runtimeRoutes() []route {
 		body.kind = smallBody
 		return route{method: http.MethodPost, path: one + "/" + action, id: "provider-" + action, summary: summary, tag: tag, body: &body, handle: handle}
 	}
+	once := func(rt route) route {
+		rt.once = true
+		return rt
+	}
 	return []route{
-		post("usage", "Count uses of a provider", bodyRule{limit: maxTiny, optional: true, schema: usageBody{}}, s.usage),
+		once(post("usage", "Count uses of a provider", bodyRule{limit: maxTiny, optional: true, schema: usageBody{}}, s.usage)),
 		post("error", "Count an error of a provider", bodyRule{limit: maxCommand, optional: true, schema: errorBody{}}, s.failure),
 		post("success", "Make a provider healthy, as it answered", bodyRule{limit: maxCommand, optional: true, schema: successBody{}}, s.success),
 		post("health", "Record a health check", bodyRule{limit: 2 * maxCommand, schema: healthBody{}}, s.health),
@@ -124,7 +128,14 @@ func (s *Server) usage(x *exchange) error {
 		}
 		n = b.N
 	}
-	res, err := s.store.Usage(x.r.Context(), ref, n)
+	var res poolkeeper.Result
+	if x.once == "" {
+		res, err = s.store.Usage(x.r.Context(), ref, n)
+	} else {
+		op := poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: poolkeeper.PoolKey(ref.Type), ID: ref.ID, N: n, IdempotencyKey: x.once}
+		res = s.store.Apply(x.r.Context(), op)[0]
+		err = poolkeeper.Annotate(res.Err, string(op.Kind), op.Subject())
+	}
 	if err != nil {
 		return err
 	}

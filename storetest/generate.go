@@ -139,7 +139,12 @@ func (g *generator) runtimeOp(r poolkeeper.Ref) poolkeeper.Op {
 	g.at = max(base, g.at)
 	op := on(poolkeeper.OpUsage, r)
 	op.At, op.N = g.at, pick(g, []int64{1, 1, 1, 2, 1000, poolkeeper.MaxUsage})
-	if g.oneIn(2) {
+	switch g.IntN(8) {
+	case 0, 1, 2:
+		return op
+	case 3:
+		op.IdempotencyKey = pick(g, []string{"a", "b", "c", strconv.FormatUint(g.Uint64(), 36)})
+		op.N = pick(g, []int64{1, 1, 2})
 		return op
 	}
 	op.N = 0

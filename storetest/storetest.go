@@ -50,6 +50,7 @@ var groups = []struct {
 	{"load", loadCases},
 	{"runtime", runtimeCases},
 	{"counters", counterCases},
+	{"idempotency", onceCases},
 	{"fidelity", fidelityCases},
 	{"names", nameCases},
 	{"providers", providerCases},

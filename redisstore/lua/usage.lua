@@ -13,11 +13,6 @@
 -- (after a ^ where lastUsed was later already), or
 --   ?   the state lacks one of the two, and no seed fits the definition
 --   !   there is no such provider     ><id>  it was renamed to that one
---
--- TABLE is a field of no provider. Redis keeps a hash of few and short fields as
--- a list, in which each look-up walks over all before it; a name of more than
--- 64 bytes makes it a table at once, and again after a restart.
-local TABLE = ':no field of a provider, but what makes Redis keep this hash as a table'
 local m = tonumber(ARGV[FIRST + 1])
 local first = FIRST + 3
 local last = first + 4 * m - 1
