@@ -75,6 +75,37 @@ func TestIdempotencyKeysKeepViews(t *testing.T) {
 	}
 }
 
+// TestIdempotencyKeysOfOneBatch: of one batch too, each key counts once.
+func TestIdempotencyKeysOfOneBatch(t *testing.T) {
+	r := newRig(t)
+	tap := startTap(t, r.srv.Socket())
+	b := r.open(tap.url(), patient)
+	r.must(b, keyedOp("first", "b", 1))
+	blocker := errorOp("a")
+	blocker.Message = new("blocker")
+	held := tap.hold("blocker")
+	var wg sync.WaitGroup
+	wg.Go(func() { r.must(b, blocker) })
+	held.waitHeld(t)
+	const n = 12
+	counts := make([]int64, n)
+	for i := range n {
+		wg.Go(func() { counts[i] = r.must(b, keyedOp(strconv.Itoa(i%2), "b", 1)).Count })
+	}
+	time.Sleep(50 * time.Millisecond) // they wait in the lane
+	held.letGo()
+	wg.Wait()
+	if got := r.usageOf("b"); got != "3" {
+		t.Errorf("the counter is %s, want 3", got)
+	}
+	for i := range counts {
+		if counts[i] != counts[i%2] || counts[0]+counts[1] != 5 {
+			t.Errorf("the counts are %v", counts)
+			break
+		}
+	}
+}
+
 // TestIdempotencyKeysAcrossLostReplies: who is told that the outcome is not known
 // sends the increment again under its key, and it counts once.
 func TestIdempotencyKeysAcrossLostReplies(t *testing.T) {
