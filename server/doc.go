@@ -6,7 +6,8 @@
 // Documents pass through as bytes: what a client puts is what another one gets,
 // and nothing here decodes a document and encodes it again.
 //
-// Every request but those to /healthz, /readyz and /openapi.json needs the key.
+// Every request but those to /healthz, /readyz and /openapi.json needs the key, or
+// the cookie of a browser that has logged in.
 // Hosts that are not ours and pages of other origins are refused before that,
 // so that a browser cannot be made to reach a service on loopback.
 package server

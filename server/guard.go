@@ -25,13 +25,28 @@ func (s *Server) admit(r *http.Request) error {
 	switch r.URL.Path {
 	case pathHealthz, pathReadyz, pathOpenAPI:
 		return nil
+	case pathLogin:
+		if r.Method == http.MethodPost {
+			return nil // it looks at the code, or the key, by itself
+		}
 	}
 	return s.authorize(r)
 }
 
-// authorize checks the key, in constant time: both are hashed first, so that
-// not even the length shows.
+// authorize lets in who shows the key, or the cookie of a session. A key that is
+// shown counts alone.
 func (s *Server) authorize(r *http.Request) error {
+	if len(r.Header["Authorization"]) == 0 {
+		if c, err := r.Cookie(cookieName); err == nil {
+			return s.authorizeCookie(r, c.Value)
+		}
+	}
+	return s.authorizeKey(r)
+}
+
+// authorizeKey checks the key, in constant time: both are hashed first, so that
+// not even the length shows.
+func (s *Server) authorizeKey(r *http.Request) error {
 	given := r.Header["Authorization"]
 	if len(given) == 0 {
 		return poolkeeper.Errorf(poolkeeper.ErrUnauthorized, "there is no API key").

@@ -11,7 +11,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-const securityName = "key"
+const (
+	securityName = "key"
+	cookieScheme = "cookie"
+)
 
 // newAPI returns the description that routes are added to. What huma would
 // serve by itself, a page and schemas, is left out.
@@ -27,9 +30,10 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 			Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				securityName: {Type: "http", Scheme: "bearer", Description: "the API key of the service"},
+				cookieScheme: {Type: "apiKey", In: "cookie", Name: cookieName, Description: "the session of a browser that has logged in"},
 			},
 		},
-		Security: []map[string][]string{{securityName: {}}},
+		Security: []map[string][]string{{securityName: {}}, {cookieScheme: {}}},
 	}})
 }
 
@@ -56,6 +60,9 @@ func (rt *route) operation(schemas huma.Registry) *huma.Operation {
 	}
 	if rt.open {
 		op.Security = []map[string][]string{}
+	}
+	if rt.keyless {
+		op.Security = []map[string][]string{{securityName: {}}, {}}
 	}
 	if rt.body != nil {
 		op.RequestBody = rt.body.describe(schemas)

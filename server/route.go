@@ -28,6 +28,7 @@ type route struct {
 	id, summary  string // of the operation in the OpenAPI document
 	tag          string
 	open         bool     // needs no key
+	keyless      bool     // needs no key where its body has what does as well
 	conditional  bool     // honours If-Match, and If-None-Match: *
 	once         bool     // honours Idempotency-Key
 	query        []string // the names of its parameters, all of them true or false
@@ -38,7 +39,7 @@ type route struct {
 
 // addRoutes is the table of everything that the service answers.
 func (s *Server) addRoutes() {
-	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.backendRoutes(), s.serviceRoutes()} {
+	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.backendRoutes(), s.loginRoutes(), s.serviceRoutes()} {
 		for i := range group {
 			s.add(&group[i])
 		}

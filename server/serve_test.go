@@ -70,6 +70,7 @@ func TestShutdown(t *testing.T) {
 	g := gated(t)
 	g.entered, g.leave = make(chan struct{}), make(chan struct{})
 	srv := New(poolkeeper.New(g, nil), &Options{Key: testKey})
+	srv.linger = 0 // all connections are in use
 	ln := listen(t)
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -106,6 +107,65 @@ func TestShutdown(t *testing.T) {
 	p, err := srv.store.Provider(context.Background(), poolkeeper.Ref{Type: "t", ID: "a"})
 	if err != nil || p.Count(poolkeeper.UsageCount) != n {
 		t.Errorf("%v, %v", p, err)
+	}
+}
+
+// TestLastAnswer: a connection that is in use when the service is told to stop is
+// not just closed: it still brings requests, which are answered, and told that it
+// was the last time.
+func TestLastAnswer(t *testing.T) {
+	g := gated(t)
+	g.entered, g.leave = make(chan struct{}), make(chan struct{})
+	srv := New(poolkeeper.New(g, nil), &Options{Key: testKey, ShutdownGrace: time.Hour})
+	srv.linger = time.Hour // or until all connections are gone
+	ln := listen(t)
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx, ln) }()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	send := func() {
+		t.Helper()
+		if _, err := io.WriteString(c, "POST "+base+"/pools/t/a/usage HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+testKey+"\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answered := func() *http.Response {
+		t.Helper()
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		if res.StatusCode != 200 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+		return res
+	}
+	send()
+	<-g.entered
+	stop()
+	for { // until the listener is closed, and the service on its way to its end
+		other, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			break
+		}
+		other.Close()
+	}
+	g.leave <- struct{}{}
+	answered()
+	for last := false; !last; {
+		send()
+		<-g.entered
+		g.leave <- struct{}{}
+		last = answered().Close
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -1,11 +1,8 @@
 package server
 
 import (
-	"context"
 	"crypto/sha256"
-	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -45,9 +42,12 @@ type Server struct {
 	store   *poolkeeper.Store
 	log     *slog.Logger
 	grace   time.Duration
+	linger  time.Duration // lastRequests, but for tests
 	version string
 	started time.Time
 
+	now     func() time.Time
+	logins  logins
 	hasKey  bool
 	keyHash [sha256.Size]byte
 	hosts   map[string]bool
@@ -68,7 +68,9 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 		log:     opts.Logger,
 		grace:   opts.ShutdownGrace,
 		version: opts.Version,
+		linger:  lastRequests,
 		started: time.Now(),
+		now:     time.Now,
 		hasKey:  len(opts.Key) >= MinKey,
 		keyHash: sha256.Sum256([]byte(opts.Key)),
 		hosts:   allowedHosts(opts),
@@ -98,41 +100,3 @@ const (
 	writeTimeout      = 2 * time.Minute
 	idleTimeout       = 2 * time.Minute
 )
-
-// Serve answers on a listener, which it closes, until ctx ends. Then it stops
-// accepting, answers the requests that were accepted, and returns nil;
-// [context.DeadlineExceeded] where some were still not answered after the
-// grace.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	if !s.hasKey {
-		ln.Close()
-		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the service has no API key of at least %d characters", MinKey).
-			WithHint("set POOLKEEPER_API_KEY")
-	}
-	hs := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		// A request that was accepted is not cut off by the signal to stop.
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- hs.Serve(ln) }()
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.grace)
-	defer cancel()
-	err := hs.Shutdown(bound)
-	if err != nil {
-		err = errors.Join(err, hs.Close())
-	}
-	<-failed
-	return err
-}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -21,8 +23,8 @@ requests under way are answered first.
 
 Clients show a key, as "Authorization: Bearer KEY": that of POOLKEEPER_API_KEY,
 POOLKEEPER_API_KEY_FILE or config.json; where there is none, one is made at the
-first start and kept in the state directory, readable for the owner only. An
-address that other machines can reach is served only with a configured key.
+first start and kept in the state directory, readable for the owner only. Programs
+on this machine also reach it on a socket there, poolkeeper.sock. An address that other machines can reach is served only with a configured key.
 
 With Redis the store must be initialised, by import or init. Without Redis the
 store is the directory itself: each change is synced to a journal before it is
@@ -65,12 +67,33 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "cannot listen on %s: %v", set.Addr, err).WithHint("choose another --addr")
 	}
+	lns := []net.Listener{ln}
+	sock, err := a.socket(set)
+	if err != nil { // the port does without it
+		a.note("poolkeeper: no socket: %v", err)
+	} else {
+		lns = append(lns, sock)
+	}
 	srv := server.New(st, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, Logger: a.logger(set), Version: version()})
-	if err := a.announce(set, key, ln.Addr().String()); err != nil {
-		ln.Close()
+	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
+		for _, l := range lns {
+			l.Close()
+		}
 		return err
 	}
-	return srv.Serve(ctx, ln)
+	return srv.Serve(ctx, lns...)
+}
+
+// socket listens in the state directory.
+func (a *app) socket(set *settings.Settings) (net.Listener, error) {
+	dir, err := filepath.Abs(set.StateDir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrForbidden, "%v", err)
+	}
+	return server.ListenSocket(filepath.Join(dir, server.SocketName))
 }
 
 // served opens the store, and makes sure that it can serve.
@@ -93,20 +116,27 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 }
 
 // announce tells where the service is and how to call it, without the key.
-func (a *app) announce(set *settings.Settings, key serviceKey, addr string) error {
+func (a *app) announce(set *settings.Settings, key serviceKey, addr string, sock net.Listener) error {
 	if set.Backend == settings.BackendMemory {
 		a.note("poolkeeper: %s was read into memory. Changes are NOT written back, and are gone when this stops.", set.ConfigDir)
 		a.note("hint: leave --backend memory out to keep them")
 	}
-	base := "http://" + addr
+	base, path := "http://"+addr, ""
+	if sock != nil {
+		path = filepath.Join(set.StateDir, server.SocketName)
+	}
 	if a.json {
-		return a.printJSON(map[string]string{"url": base, "backend": set.Backend, "keySource": key.source, "keyFile": key.file})
+		return a.printJSON(map[string]string{"url": base, "socket": path, "backend": set.Backend, "keySource": key.source, "keyFile": key.file})
+	}
+	also := ""
+	if path != "" {
+		also = "\nSocket: " + path
 	}
 	header := `"Authorization: Bearer $POOLKEEPER_API_KEY"`
 	if key.file != "" {
 		header = fmt.Sprintf(`"Authorization: Bearer $(cat %s)"`, shellQuote(key.file))
 	}
-	return a.printf("Poolkeeper serves %s on %s\nAPI key: %s\nTry: curl -H %s %s/api/v1/status\n", backendText(set), base, key.source, header, base)
+	return a.printf("Poolkeeper serves %s on %s%s\nAPI key: %s\nTry: curl -H %s %s/api/v1/status\n", backendText(set), base, also, key.source, header, base)
 }
 
 func backendText(set *settings.Settings) string {
