@@ -24,7 +24,8 @@ requests under way are answered first.
 Clients show a key, as "Authorization: Bearer KEY": that of POOLKEEPER_API_KEY,
 POOLKEEPER_API_KEY_FILE or config.json; where there is none, one is made at the
 first start and kept in the state directory, readable for the owner only. Programs
-on this machine also reach it on a socket there, poolkeeper.sock. An address that other machines can reach is served only with a configured key.
+of this user also reach the service on a socket there, poolkeeper.sock. An address
+that other machines can reach is served only with a configured key.
 
 With Redis the store must be initialised, by import or init. Without Redis the
 store is the directory itself: each change is synced to a journal before it is
