@@ -188,6 +188,14 @@ func TestOddKeys(t *testing.T) {
 	if snap, err := c.Load(t.Context(), mark, odd); err != nil || len(snap.Values) != 1 {
 		t.Errorf("%v, %v", snap, err)
 	}
+	many := make([]poolkeeper.Key, 20_000)
+	for i := range many {
+		many[i] = poolkeeper.DocumentKey(fmt.Sprint(i))
+	}
+	many[19_999] = mark
+	if snap, err := c.Load(t.Context(), many...); err != nil || len(snap.Values) != 1 {
+		t.Errorf("many keys: %v, %v", snap, err)
+	}
 	c2 := dial(t, serve(t, inMemory(t, time.Now)), nil)
 	if _, err := c2.Load(t.Context(), odd); !errors.Is(err, poolkeeper.ErrUninitialized) {
 		t.Errorf("of a store that is not initialised: %v", err)

@@ -15,8 +15,7 @@ import (
 const (
 	maxOps       = 1000
 	maxOpsBody   = poolkeeper.MaxFile/3*4 + 8<<20
-	maxKeys      = 10_000
-	maxKeysBody  = 8 << 20
+	maxKeysBody  = poolkeeper.MaxFile
 	maxRestore   = 1 << 30
 	transferTime = 15 * time.Minute // for what is not held in memory, either way
 )
@@ -141,9 +140,6 @@ func elementFault(i int, err error) error {
 func (s *Server) load(x *exchange) error {
 	var keys []poolkeeper.Key
 	err := rawjson.Array(x.body, func(i int, raw []byte) error {
-		if i == maxKeys {
-			return poolkeeper.Errorf(poolkeeper.ErrTooLarge, "there are more than %d keys", maxKeys).WithHint("ask in several requests")
-		}
 		key, err := poolkeeper.DecodeKey(raw)
 		if err != nil {
 			return elementFault(i, err)

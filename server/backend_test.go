@@ -131,7 +131,7 @@ func TestLoad(t *testing.T) {
 	for _, body := range []string{"", "{}", `[{"kind":"explode"}]`, `[{"kind":"config","more":1}]`, `["config"]`, `[{"kind":"config"}`} {
 		s.want(400, "POST", "/load", body)
 	}
-	s.want(413, "POST", "/load", "["+strings.Repeat(`{"kind":"config"},`, maxKeys)+`{"kind":"config"}]`)
+	s.want(413, "POST", "/load", "["+strings.Repeat(" ", maxKeysBody)+"]")
 }
 
 // TestLoadCutOff: a snapshot that cannot be sent whole does not look like one.
