@@ -79,7 +79,9 @@ type common struct {
 	Aliases    []aliasLine       `json:"aliases,omitempty"`
 	Revisions  []revisionLine    `json:"revisions,omitempty"`
 	Structures map[string]string `json:"structures,omitempty"`
-	SweepAt    int               `json:"sweepAt,omitempty"`
+	// Counted is what the idempotency keys of the last day stand for.
+	Counted []memstore.Counted `json:"counted,omitempty"`
+	SweepAt int                `json:"sweepAt,omitempty"`
 }
 
 type aliasLine struct {
@@ -119,7 +121,7 @@ func encodeImage(image *memstore.Image, before *base) (map[string][]byte, *secti
 		fresh[name] = data
 		return name
 	}
-	c := common{Meta: image.Meta, Types: image.Types, Structures: map[string]string{}, SweepAt: image.SweepAt}
+	c := common{Meta: image.Meta, Types: image.Types, Structures: map[string]string{}, SweepAt: image.SweepAt, Counted: image.Counted}
 	for ref, a := range image.Renamed {
 		c.Aliases = append(c.Aliases, aliasLine{ref, a.ID, a.Ends})
 	}
@@ -280,7 +282,7 @@ func decodeCommon(image *memstore.Image, data []byte) (err error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return err
 	}
-	image.Meta, image.Types, image.SweepAt = c.Meta, c.Types, c.SweepAt
+	image.Meta, image.Types, image.SweepAt, image.Counted = c.Meta, c.Types, c.SweepAt, c.Counted
 	for _, a := range c.Aliases {
 		image.Renamed[a.Ref] = memstore.Alias{ID: a.To, Ends: a.Ends}
 	}

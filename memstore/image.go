@@ -16,6 +16,7 @@ type Image struct {
 	// key, of files and of token paths together.
 	Revisions  map[poolkeeper.Key]poolkeeper.Revision
 	Structures map[string]poolkeeper.Revision
+	Counted    []Counted
 	// SweepAt is how many sessions there must be before expired ones are
 	// forgotten.
 	SweepAt int
@@ -25,6 +26,18 @@ type Image struct {
 type Alias struct {
 	ID   string
 	Ends int64
+}
+
+// A Counted is an increment that was counted under an idempotency key, with what
+// it was answered, and until when the key counts.
+type Counted struct {
+	Type      string `json:"type"`
+	Key       string `json:"key"`
+	ID        string `json:"id"` // that the op was given
+	N         int64  `json:"n"`
+	Until     int64  `json:"until"`
+	ReachedID string `json:"reached,omitempty"` // where it is another one
+	Count     int64  `json:"count"`
 }
 
 // Image copies what the store holds, sessions that have expired included. The
@@ -51,6 +64,7 @@ func (s *Store) Image(ctx context.Context) (*Image, error) {
 	for ref, a := range s.aliases {
 		image.Renamed[ref] = Alias{a.id, a.ends}
 	}
+	image.Counted = s.allCounted()
 	return image, ctx.Err()
 }
 
@@ -70,6 +84,7 @@ func FromImage(image *Image, opts *Options) (*Store, error) {
 	}
 	s.revisions, s.structures = maps.Clone(image.Revisions), maps.Clone(image.Structures)
 	s.sweepAt = image.SweepAt
+	s.setCounted(image.Counted)
 	return s, nil
 }
 

@@ -21,6 +21,8 @@ func TestImage(t *testing.T) {
 		{Kind: poolkeeper.OpPatchProvider, Key: key, ID: "b", Patch: poolkeeper.MergePatch, Data: []byte(`{"y":1}`)},
 		{Kind: poolkeeper.OpRenameProvider, Key: key, ID: "a", NewID: "c"},
 		{Kind: poolkeeper.OpUsage, Key: key, ID: "a", N: 1},
+		{Kind: poolkeeper.OpUsage, Key: key, ID: "a", N: 1, IdempotencyKey: "k"},
+		{Kind: poolkeeper.OpUsage, Key: key, ID: "a", N: 1, IdempotencyKey: "k"},
 		{Kind: poolkeeper.OpReorderPool, Key: key, Order: []string{"b", "c"}},
 		{Kind: poolkeeper.OpError, Key: key, ID: "c", At: 5},
 		{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey("u"), Providers: []poolkeeper.ProviderRecord{{ID: "z", Definition: []byte(`{"uuid":"z"}`)}}},

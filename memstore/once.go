@@ -1,7 +1,9 @@
 package memstore
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -48,4 +50,28 @@ func (s *Store) once(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	}
 	s.counted[onceKey{op.Key.Type, op.IdempotencyKey}] = onceResult{op.ID, op.N, at + poolkeeper.IdempotencyLife, res}
 	return res, nil
+}
+
+func (s *Store) allCounted() []Counted {
+	all := make([]Counted, 0, len(s.counted))
+	for k, r := range s.counted {
+		c := Counted{Type: k.typ, Key: k.key, ID: r.id, N: r.n, Until: r.until, Count: r.got.Count}
+		if r.got.ID != r.id {
+			c.ReachedID = r.got.ID
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Counted) int {
+		return cmp.Or(cmp.Compare(a.Until, b.Until), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Key, b.Key))
+	})
+	return all
+}
+
+func (s *Store) setCounted(all []Counted) {
+	s.counted = make(map[onceKey]onceResult, len(all))
+	for _, c := range all {
+		got := poolkeeper.Result{Status: poolkeeper.Applied, ID: cmp.Or(c.ReachedID, c.ID), Count: c.Count, Changed: true}
+		s.counted[onceKey{c.Type, c.Key}] = onceResult{c.ID, c.N, c.Until, got}
+	}
+	s.forgetAt = 2*len(all) + 64
 }
