@@ -39,6 +39,9 @@ func FuzzHTTP(f *testing.F) {
 		{"POST", "/restore", "{\"snapshot\":1}\n{\"end\":0}\n", "application/x-ndjson", "", ""},
 		{"POST", "/pools/t/a/rename", `{"id":"z"}`, "application/json", "", ""},
 		{"PUT", "/tokens/t/a", `{"r":1}`, "", "", ""},
+		{"PUT", "/password", `{"password":"123456789012"}`, "", "", ""},
+		{"POST", "/password/verify", `{"password":"x"}`, "application/json", "", ""},
+		{"PUT", "/sessions", `{"username":"admin"}`, "", "", ""},
 		{"DELETE", "/pools/t/b", "", "", `"x"`, ""},
 		{"OPTIONS", "/pools/%2F/%2e%2E", "", "", "", ""},
 	} {

@@ -192,7 +192,7 @@ func (s *service) state() string {
 			b.WriteString("  " + p.Providers[i].ID + " " + string(one) + "\n")
 		}
 	}
-	for _, kind := range []poolkeeper.KeyKind{poolkeeper.KindConfig, poolkeeper.KindDocument, poolkeeper.KindToken, poolkeeper.KindTokenRefs} {
+	for _, kind := range []poolkeeper.KeyKind{poolkeeper.KindConfig, poolkeeper.KindDocument, poolkeeper.KindToken, poolkeeper.KindTokenRefs, poolkeeper.KindPassword, poolkeeper.KindSession} {
 		for _, k := range snap.KeysOf(kind) {
 			b.WriteString(k.String() + " " + string(snap.Values[k].Data) + "\n")
 		}

@@ -84,6 +84,11 @@ func (rt *route) parameters() []*huma.Param {
 	for _, name := range rt.query {
 		out = append(out, &huma.Param{Name: name, In: "query", Description: queryAbout[name], Schema: &huma.Schema{Type: huma.TypeBoolean}})
 	}
+	for _, h := range rt.headers {
+		p := header(h.name, h.about)
+		p.Required = h.required
+		out = append(out, p)
+	}
 	if rt.conditional {
 		out = append(out,
 			header("If-Match", "write only what has this ETag, or * for what is there at all"),

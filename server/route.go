@@ -32,14 +32,21 @@ type route struct {
 	conditional  bool     // honours If-Match, and If-None-Match: *
 	once         bool     // honours Idempotency-Key
 	query        []string // the names of its parameters, all of them true or false
+	headers      []headerRule
 	body         *bodyRule
 	answer       answerRule
 	handle       func(*exchange) error
 }
 
+// A headerRule is a header of a request that a route takes.
+type headerRule struct {
+	name, about string
+	required    bool
+}
+
 // addRoutes is the table of everything that the service answers.
 func (s *Server) addRoutes() {
-	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.backendRoutes(), s.loginRoutes(), s.serviceRoutes()} {
+	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.accessRoutes(), s.backendRoutes(), s.loginRoutes(), s.serviceRoutes()} {
 		for i := range group {
 			s.add(&group[i])
 		}

@@ -10,7 +10,7 @@ func conditionRows() []refusal {
 		if e.method == "GET" {
 			continue
 		}
-		conditional := !strings.HasPrefix(e.path, kiroPath+"/") && e.method != "POST" && e.path != api+"/pools?order=true" || strings.HasSuffix(e.path, "/rename")
+		conditional := !strings.HasPrefix(e.path, kiroPath+"/") && e.method != "POST" && e.path != api+"/pools?order=true" && e.path != api+"/password" || strings.HasSuffix(e.path, "/rename")
 		if !conditional {
 			r := e.row("invalid", "If-Match")
 			r.header["If-Match"] = `"0123456789abcdef0123456789abcdef"`

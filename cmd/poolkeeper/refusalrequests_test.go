@@ -58,6 +58,8 @@ var endpoints = []endpoint{
 	{method: "PUT", path: kiroTok, good: `{}`, object: true},
 	{method: "PATCH", path: kiroTok, good: `{"a":1}`, object: true, patch: true},
 	{method: "DELETE", path: kiroTok},
+	{method: "PUT", path: api + "/password", good: `{"password":"123456789012"}`, object: true, wrong: []string{"GET"}},
+	{method: "POST", path: api + "/password/verify", good: `{"password":"x"}`, object: true, wrong: []string{"GET"}},
 	{method: "GET", path: api + "/status", wrong: []string{"POST"}},
 }
 
