@@ -16,7 +16,7 @@ BENCH_ARGS ?=
 # How often `make test-exact` counts, each time with another seed.
 EXACT_RUNS ?= 20
 
-.PHONY: help build run test test-exact check bench mutants fuzz lint clean
+.PHONY: help build run test test-node test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,7 +29,13 @@ run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is 
 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
+	@$(MAKE) --no-print-directory test-node >&2
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
+
+test-node: ## test the Node example against the real service, in memory and on Redis
+	scripts/require-redis
+	scripts/require-node
+	cd examples/node && node --test --test-reporter=spec --test-timeout=300000 test/*.test.js
 
 test-exact: ## count at full size while connections break and processes are killed, EXACT_RUNS (20) times
 	scripts/require-redis
@@ -61,6 +67,7 @@ lint: ## check format, vet, staticcheck, go.mod and the scripts
 	@unformatted=$$(find . \( -path './.*' -o -name testdata \) -prune -o -name '*.go' -print | xargs gofmt -l) || exit 1; \
 	test -z "$$unformatted" || { echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; } >&2
 	sh -n scripts/require-redis
+	sh -n scripts/require-node
 	sh -n scripts/run
 	bash -n .ci/run
 	$(GO) vet ./...
