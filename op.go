@@ -503,3 +503,13 @@ func decodeStrictly(data []byte, v any) error {
 }
 
 var errTail = errors.New("something stands after it")
+
+// OpKinds returns all kinds of ops.
+func OpKinds() []OpKind {
+	return []OpKind{
+		OpUsage, OpError, OpSuccess, OpHealth, OpRefresh, OpReset,
+		OpAddProvider, OpPutProvider, OpPatchProvider, OpDeleteProvider, OpRenameProvider,
+		OpReplacePool, OpReorderPool, OpDeletePool, OpReorderTypes,
+		OpPut, OpPatch, OpDelete,
+	}
+}

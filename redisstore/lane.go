@@ -31,7 +31,7 @@ type lane struct {
 	front     atomic.Bool
 	queue     []*call      // owned by the front: what came in, the oldest first
 	hurried   int          // owned by the front: for how many batches nobody is waited for
-	left      atomic.Int32 // how long the queue was when the front was given up
+	left      atomic.Int32 // how long the queue was when it was last left
 	flying    atomic.Int32 // batches in flight
 	resending atomic.Int32 // those of them that are being sent again
 
@@ -135,7 +135,9 @@ func (l *lane) next() *work {
 	} else if n >= 2*few && l.foresees() {
 		limit = (n + 1) / 2 // the other half goes right behind it
 	}
-	if b := l.take(limit); b != nil {
+	b := l.take(limit)
+	l.left.Store(int32(len(l.queue)))
+	if b != nil {
 		return l.begin(b)
 	}
 	return nil
@@ -286,6 +288,7 @@ func (w *work) expire() {
 		}
 	}
 	w.queue = slices.Delete(w.queue, 0, n)
+	w.left.Store(int32(len(w.queue)))
 	if !w.atFront {
 		w.yield() // this batch is in flight: it is not held again
 	}

@@ -101,6 +101,7 @@ type Store struct {
 	stop   chan struct{} // closed when lanes are to give up
 	lanes  sync.Map      // Redis key → *lane
 	pools  sync.Map      // provider type → *lane of its pool
+	tally  *tally
 	active sync.WaitGroup
 	gate   sync.RWMutex // held for reading by each op, for writing by Close
 
@@ -126,6 +127,8 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	counts := &tally{}
+	counts.counted(&t.option)
 	client, err := rueidis.NewClient(t.option)
 	if err != nil {
 		if client != nil {
@@ -137,6 +140,7 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		keyspace: keyspace{o.Prefix},
 		opts:     o,
 		target:   t,
+		tally:    counts,
 		client:   client,
 		cluster:  !t.option.ForceSingleClient,
 		publish:  "PUBLISH",

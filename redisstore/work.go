@@ -83,6 +83,7 @@ func (w *work) step() bool {
 // begin begins the work on a batch that was taken.
 func (l *lane) begin(b *batch) *work {
 	l.flying.Add(1)
+	l.s.tally.batch(len(b.calls))
 	w := &work{lane: l, batch: b, open: make([]int, len(b.calls)), atFront: true}
 	for i := range w.open {
 		w.open[i] = i
@@ -159,6 +160,7 @@ func (w *work) refused(f *failure) bool {
 	if !w.stuck {
 		w.stuck = true
 		w.resending.Add(1)
+		w.s.tally.resent.Add(1)
 	}
 	if time.Since(w.batch.formed) < w.s.opts.RetryFor {
 		return false

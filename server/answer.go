@@ -22,8 +22,9 @@ type answerRule struct {
 	kind   answerKind
 	status int // 200 where it is 0
 	about  string
-	schema any  // a value of the Go type; nil for any JSON
-	tagged bool // carries an ETag, and honours If-None-Match where it is a read
+	media  string // JSON where it is empty
+	schema any    // a value of the Go type; nil for any JSON
+	tagged bool   // carries an ETag, and honours If-None-Match where it is a read
 }
 
 // written is the answer to every write. It is written by hand, below: it is the

@@ -1,7 +1,7 @@
 // Package server is the REST service over a [poolkeeper.Store]: the paths below
-// /api/v1, the two health checks and the OpenAPI document. docs/api.md is its
-// reference for people, /openapi.json the one for programs, made from the same
-// table of routes that serves the requests.
+// /api/v1, the two health checks, the metrics and the OpenAPI document.
+// docs/api.md is its reference for people, /openapi.json the one for programs,
+// made from the same table of routes that serves the requests.
 //
 // Documents pass through as bytes: what a client puts is what another one gets,
 // and nothing here decodes a document and encodes it again.

@@ -177,6 +177,9 @@ func (x *exchange) finish() {
 		p := problemOf(poolkeeper.ErrInternal)
 		x.send(p.Status, problemType, p.encode())
 	}
+	if x.s.telemetry != nil {
+		x.s.telemetry.Request(x.pattern(), x.r.Method, x.status, time.Since(x.start))
+	}
 	level := slog.LevelDebug
 	if x.status >= http.StatusInternalServerError {
 		level = slog.LevelInfo

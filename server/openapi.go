@@ -128,6 +128,9 @@ func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
 	if rt.answer.kind == linesAnswer {
 		media = typeLines
 	}
+	if rt.answer.media != "" {
+		media = rt.answer.media
+	}
 	ok := &huma.Response{Description: about, Content: content(schemas, media, sample)}
 	out := map[string]*huma.Response{
 		strconv.Itoa(status): ok,

@@ -32,7 +32,10 @@ func (s *Server) Serve(ctx context.Context, lns ...net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		ConnState:         conns.note,
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			conns.note(conn, state)
+			s.clients.state(conn, state)
+		},
 		// A request that was accepted is not cut off by the signal to stop.
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}

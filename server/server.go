@@ -31,6 +31,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Version is what status and the OpenAPI document show.
 	Version string
+	// Telemetry is told of each request, and answers GET /metrics. Where it is
+	// nil there is no such path.
+	Telemetry Telemetry
 	// ShutdownGrace is how long Serve waits for the requests under way once it
 	// is told to stop; 10 s where it is 0.
 	ShutdownGrace time.Duration
@@ -46,8 +49,12 @@ type Server struct {
 	version string
 	started time.Time
 
-	now     func() time.Time
-	logins  logins
+	now    func() time.Time
+	logins logins
+
+	telemetry Telemetry
+	clients   clientCount
+
 	hasKey  bool
 	keyHash [sha256.Size]byte
 	hosts   map[string]bool
@@ -71,6 +78,9 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 		linger:  lastRequests,
 		started: time.Now(),
 		now:     time.Now,
+
+		telemetry: opts.Telemetry,
+
 		hasKey:  len(opts.Key) >= MinKey,
 		keyHash: sha256.Sum256([]byte(opts.Key)),
 		hosts:   allowedHosts(opts),

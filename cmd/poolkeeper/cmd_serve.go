@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/server"
 	"github.com/spf13/cobra"
@@ -75,7 +76,11 @@ func (a *app) serve(ctx context.Context) error {
 	} else {
 		lns = append(lns, sock)
 	}
-	srv := server.New(st, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, Logger: a.logger(set), Version: version()})
+	measured := metrics.New(version())
+	// The Store over the layer stands in for st, whose backend it has.
+	watched := poolkeeper.New(measured.Wrap(st.Backend()), nil)
+	srv := server.New(watched, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, Logger: a.logger(set), Version: version(), Telemetry: measured})
+	measured.Connections(srv.Connections)
 	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
 		for _, l := range lns {
 			l.Close()

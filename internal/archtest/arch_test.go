@@ -26,6 +26,7 @@ const (
 	goleak    = "go.uber.org/goleak"
 	huma      = "github.com/danielgtaylor/huma/v2"
 	porcupine = "github.com/anishathalye/porcupine"
+	prom      = "github.com/prometheus/client_golang"
 	rapid     = "pgregory.net/rapid"
 	rueidis   = "github.com/redis/rueidis"
 )
@@ -63,8 +64,10 @@ var table = map[string]rule{
 	"transfer":  {own: []string{".", "configdir", "internal/rawjson", "internal/show"}},
 	"server":    {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
 	"client":    {own: []string{"."}},
+
+	"internal/metrics": {own: []string{"."}, others: []string{prom}},
 	"cmd/poolkeeper": {
-		own:    []string{".", "open", "configdir", "journal", "transfer", "server", "internal/bench", "internal/rawjson", "internal/settings"},
+		own:    []string{".", "open", "configdir", "journal", "transfer", "server", "internal/bench", "internal/metrics", "internal/rawjson", "internal/settings"},
 		others: []string{cobra},
 	},
 
