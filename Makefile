@@ -29,6 +29,7 @@ run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is 
 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
+	scripts/require-systemd
 	@$(MAKE) --no-print-directory test-node >&2
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
 
@@ -68,6 +69,7 @@ lint: ## check format, vet, staticcheck, go.mod and the scripts
 	test -z "$$unformatted" || { echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; } >&2
 	sh -n scripts/require-redis
 	sh -n scripts/require-node
+	sh -n scripts/require-systemd
 	sh -n scripts/run
 	bash -n .ci/run
 	$(GO) vet ./...
