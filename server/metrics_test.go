@@ -71,6 +71,9 @@ func TestTelemetry(t *testing.T) {
 	if status, body := do("GET", pathMetrics, testKey); status != 200 || body != "a_metric 1\n" {
 		t.Errorf("metrics: %d %s", status, body)
 	}
+	if status, body := do("GET", pathOpenAPI, ""); status != 200 || !strings.Contains(body, `"/metrics"`) {
+		t.Errorf("the metrics are not described: %d", status)
+	}
 	do("POST", base+"/pools/t/a/usage", testKey)
 	do("GET", base+"/pools/t/FAKE-nobody", testKey)
 	do("GET", "/FAKE-path", testKey)
@@ -88,7 +91,7 @@ func TestTelemetry(t *testing.T) {
 		runtime.Gosched()
 	}
 	want := []string{
-		"GET none 401", "GET none 401", "GET /metrics 200", "POST /api/v1/pools/{type}/{id}/usage 200",
+		"GET none 401", "GET none 401", "GET /metrics 200", "GET /openapi.json 200", "POST /api/v1/pools/{type}/{id}/usage 200",
 		"GET /api/v1/pools/{type}/{id} 404", "GET none 404", "GET /api/v1/pools/{type} 500",
 	}
 	rec.mu.Lock()

@@ -38,7 +38,7 @@ func TestServiceWithoutStore(t *testing.T) {
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			for _, e := range endpoints {
-				if e.path == api+"/status" { // which says so
+				if e.path == api+"/status" || e.path == "/metrics" { // which say so
 					continue
 				}
 				wg.Go(func() {
@@ -56,6 +56,11 @@ func TestServiceWithoutStore(t *testing.T) {
 			wg.Wait()
 			if status, _, body := b.send(&refusal{method: "GET", path: "/readyz"}); status != http.StatusServiceUnavailable {
 				t.Errorf("readyz: %d %s", status, body)
+			}
+			if status, _, body := b.send(&refusal{method: "GET", path: "/metrics"}); status != http.StatusOK || !strings.Contains(body, "\npoolkeeper_store_ready 0\n") {
+				t.Errorf("metrics: %d %s", status, body)
+			} else {
+				b.output["metrics"] = body
 			}
 			if srv.Running() {
 				if left := srv.Dump(); len(left) > 0 {
