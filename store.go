@@ -2,6 +2,7 @@ package poolkeeper
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -119,7 +120,17 @@ func (s *Store) Document(ctx context.Context, name string) (Document, error) {
 	if err := ValidateDocumentName(name); err != nil {
 		return Document{}, Annotate(err, "read", "document")
 	}
-	return s.value(ctx, DocumentKey(name))
+	d, err := s.value(ctx, DocumentKey(name))
+	return d, hintDocument(err)
+}
+
+// hintDocument tells those who do not find a document how documents are called.
+func hintDocument(err error) error {
+	var e *Error
+	if errors.As(err, &e) && errors.Is(err, ErrNotFound) && e.Hint == "" {
+		return e.WithHint("a document has the name of its file, such as plugins.json; list the documents to see them")
+	}
+	return err
 }
 
 // PutDocument replaces or adds a document, which must be valid JSON.
@@ -133,12 +144,14 @@ func (s *Store) PutDocument(ctx context.Context, name string, data []byte, cond 
 
 // PatchDocument changes the fields of a document that the patch names.
 func (s *Store) PatchDocument(ctx context.Context, name string, kind PatchKind, patch []byte, cond If) (Result, error) {
-	return s.apply(ctx, Op{Kind: OpPatch, Key: DocumentKey(name), Patch: kind, Data: patch, If: cond})
+	res, err := s.apply(ctx, Op{Kind: OpPatch, Key: DocumentKey(name), Patch: kind, Data: patch, If: cond})
+	return res, hintDocument(err)
 }
 
 // DeleteDocument removes a document.
 func (s *Store) DeleteDocument(ctx context.Context, name string, cond If) (Result, error) {
-	return s.apply(ctx, Op{Kind: OpDelete, Key: DocumentKey(name), If: cond})
+	res, err := s.apply(ctx, Op{Kind: OpDelete, Key: DocumentKey(name), If: cond})
+	return res, hintDocument(err)
 }
 
 // File returns a carried file by its path relative to the parent of configs/.

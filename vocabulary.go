@@ -202,9 +202,17 @@ func (k Key) Validate() error {
 	return Errorf(ErrInvalid, "no op can have a key of kind %q", string(k.Kind))
 }
 
+// gatewayDocuments are the documents of a gateway, by the names of their files
+// without ".json".
+var gatewayDocuments = map[string]bool{
+	"token-store": true, "plugins": true, "usage-cache": true, "custom_models": true, "api-potluck-keys": true,
+	"api-potluck-data": true, "model-usage-stats": true, "market": true,
+}
+
 // ValidateDocumentName checks the name of a document, which is that of its file
 // in an export: 1 to [MaxName] bytes of UTF-8 without "/" and control
-// characters. What is kept under keys of its own is reserved.
+// characters. What is kept under keys of its own is reserved, and so is the name
+// of a gateway's document without its ".json": one document has one name.
 func ValidateDocumentName(name string) error {
 	switch {
 	case name == "" || len(name) > MaxName:
@@ -217,8 +225,18 @@ func ValidateDocumentName(name string) error {
 	switch name {
 	case "config", "pwd", "config.json", "provider_pools.json":
 		return Errorf(ErrInvalid, "document name %q is reserved", name)
+	case "usage:cache": // the name of its key in Redis
+		return misnamed(name, "usage-cache.json")
+	}
+	if gatewayDocuments[name] {
+		return misnamed(name, name+".json")
 	}
 	return nil
+}
+
+func misnamed(name, file string) error {
+	return Errorf(ErrInvalid, "document name %q is reserved", name).
+		WithHint("a document has the name of its file: %s", file)
 }
 
 // ValidatePath checks the path of a carried file: relative, slash separated,

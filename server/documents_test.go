@@ -32,7 +32,7 @@ func TestConfig(t *testing.T) {
 func TestDocuments(t *testing.T) {
 	s := start(t)
 	equal(t, "empty list", s.want(200, "GET", "/documents", "").body, "[]\n")
-	s.want(200, "PUT", "/documents/plugins", oddDocument)
+	s.want(200, "PUT", "/documents/plugins.json", oddDocument)
 	s.want(200, "PUT", "/documents/array", `[1, 2]`)
 	var list []documentEntry
 	if err := json.Unmarshal([]byte(s.want(200, "GET", "/documents", "").body), &list); err != nil {
@@ -46,6 +46,11 @@ func TestDocuments(t *testing.T) {
 	s.want(200, "DELETE", "/documents/array", "")
 	s.want(404, "DELETE", "/documents/array", "")
 	s.want(400, "GET", "/documents/config", "")
+	for _, name := range []string{"plugins", "usage-cache", "usage:cache", "token-store", "custom_models"} {
+		s.want(400, "PUT", "/documents/"+name, "{}")
+		s.want(400, "PATCH", "/documents/"+name, "{}")
+		s.want(400, "GET", "/documents/"+name, "")
+	}
 }
 
 // TestDamagedDocument: what is carried may be no JSON, and is not called JSON.

@@ -22,7 +22,7 @@ var (
 	modelTypes = []string{"claude-kiro-oauth", "", "a{b}c", "%7B:"}
 	modelIDs   = []string{"a", "B", "x:1 y", "{}:usageCount", "~00112233", "ü\n", "zz"}
 	modelKeys  = []poolkeeper.Key{
-		poolkeeper.ConfigKey, poolkeeper.PasswordKey, poolkeeper.DocumentKey("plugins"), poolkeeper.DocumentKey("usage:{x}"),
+		poolkeeper.ConfigKey, poolkeeper.PasswordKey, poolkeeper.DocumentKey("plugins.json"), poolkeeper.DocumentKey("usage:{x}"),
 		poolkeeper.TokenKey(ref("a{b}c", "a")), poolkeeper.TokenKey(ref("", "x:1 y")), poolkeeper.FileKey("configs/a b"),
 		poolkeeper.FileKey("*"), poolkeeper.TokenRefKey("configs/k.json"), poolkeeper.SessionKey(poolkeeper.SessionName("s1")),
 		poolkeeper.SessionKey(poolkeeper.SessionName("s2")),

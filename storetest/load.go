@@ -28,7 +28,7 @@ func fullSnapshot(f *fixture) *poolkeeper.Snapshot {
 		poolkeeper.TokenKey(ref("x", "a")):         `{"accessToken":"FAKE-1"}`,
 		poolkeeper.TokenKey(ref("a{b}c", "a")):     "\x00\xff not JSON",
 		poolkeeper.TokenRefKey("configs/k/1.json"): string(poolkeeper.EncodeTokenOwner(ref("x", "a"))),
-		poolkeeper.DocumentKey("plugins"):          `{"plugins":{}}`,
+		poolkeeper.DocumentKey("plugins.json"):     `{"plugins":{}}`,
 		poolkeeper.DocumentKey("名前:{x} %7B"):       "",
 		poolkeeper.FileKey("configs/a b/ü*?.p12"):  "\x00\x01\x02",
 		poolkeeper.FileKey("kiro_creds1.json"):     "{}",

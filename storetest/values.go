@@ -26,7 +26,7 @@ var bodies = map[string]string{
 
 // valueKeys are keys of each kind that takes any bytes.
 var valueKeys = []poolkeeper.Key{
-	poolkeeper.ConfigKey, poolkeeper.PasswordKey, poolkeeper.DocumentKey("plugins"), poolkeeper.TokenKey(ref("a{b}c", "x:1")),
+	poolkeeper.ConfigKey, poolkeeper.PasswordKey, poolkeeper.DocumentKey("plugins.json"), poolkeeper.TokenKey(ref("a{b}c", "x:1")),
 	poolkeeper.FileKey("configs/common/x.p12"), poolkeeper.SessionKey(poolkeeper.SessionName("bearer")),
 }
 
@@ -93,7 +93,7 @@ var valueCases = []testCase{
 	{"patch changes what it names", func(t *testing.T, h Harness) {
 		f := start(t, h)
 		doc := "{\r\n  \"big\" : 123456789012345678901234567890,\r\n  \"l\" : [],\r\n  \"usageCount\" : 1\r\n}\r\n"
-		for _, key := range []poolkeeper.Key{poolkeeper.ConfigKey, poolkeeper.DocumentKey("plugins"), poolkeeper.TokenKey(ref("t", "a"))} {
+		for _, key := range []poolkeeper.Key{poolkeeper.ConfigKey, poolkeeper.DocumentKey("plugins.json"), poolkeeper.TokenKey(ref("t", "a"))} {
 			f.do(putValue(key, doc))
 			if res := f.do(mergeValue(key, `{"l":{"x":1.0}}`)); !res.Changed {
 				t.Errorf("%s: result %+v", key, res)

@@ -14,7 +14,8 @@ func (a *app) docCommand() *cobra.Command {
 		Use:   "doc",
 		Short: "Look at and edit the other documents",
 		Long: `The JSON documents other than the configuration: plugins, usage cache, custom
-models and so on, by name. "poolkeeper doc list" shows the names.`,
+models and so on. A document has the name of its file, such as plugins.json;
+"poolkeeper doc list" shows the names.`,
 	})
 	parent.AddCommand(a.docList(), a.docGet(), a.docSet(), a.docRemove())
 	return parent
@@ -65,8 +66,8 @@ func (a *app) docGet() *cobra.Command {
 		Short: "Print a document, or one field of it",
 		Long: `Prints a document, or the JSON value of one field. Secrets are masked, by the
 names of the fields; with --reveal the bytes are printed as they are stored.`,
-		Example: `  poolkeeper doc get plugins
-  poolkeeper doc get plugins --reveal > plugins.json`,
+		Example: `  poolkeeper doc get plugins.json
+  poolkeeper doc get plugins.json --reveal > plugins.json`,
 		Args: needSome(1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			st, err := a.readable(cmd.Context())
@@ -94,8 +95,8 @@ func (a *app) docSet() *cobra.Command {
 With --file it is replaced as a whole, or added.
 
 ` + assignHelp,
-		Example: `  poolkeeper doc set plugins --file plugins.json
-  poolkeeper doc set usage-cache --merge - < changes.json`,
+		Example: `  poolkeeper doc set plugins.json --file plugins.json
+  poolkeeper doc set usage-cache.json --merge - < changes.json`,
 		Args: needSome(-1, "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
@@ -136,7 +137,7 @@ func (a *app) docRemove() *cobra.Command {
 		Use:     "rm NAME",
 		Short:   "Remove a document",
 		Long:    "Removes a document from the store.",
-		Example: `  poolkeeper doc rm usage-cache`,
+		Example: `  poolkeeper doc rm usage-cache.json`,
 		Args:    need("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			st, err := a.kept(cmd.Context())
