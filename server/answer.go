@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
@@ -90,7 +91,7 @@ func (x *exchange) document(tag string, data []byte) error {
 		return nil
 	}
 	contentType := jsonType
-	if rawjson.Valid(data) != nil { // carried as it was found
+	if rawjson.Valid(data) != nil || !utf8.Valid(data) { // carried as it was found
 		contentType = opaqueType
 	}
 	x.send(http.StatusOK, contentType, data)

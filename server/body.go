@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
 
 // A bodyKind says how a body is read.
@@ -67,7 +68,13 @@ func (x *exchange) readBody(rule *bodyRule) error {
 		}
 		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the request has no body")
 	}
-	return x.checkType(rule.kind)
+	if err := x.checkType(rule.kind); err != nil {
+		return err
+	}
+	if err := rawjson.ValidUTF8(x.body); err != nil {
+		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the body: %v", err).WithHint("send it as UTF-8")
+	}
+	return nil
 }
 
 // fill reads the body. A command is read without allocating; what the store may

@@ -199,6 +199,40 @@ func TestExactLimits(t *testing.T) {
 	s.want(413, "POST", "/pools/t/a/error", `{"message":"`+strings.Repeat(`\u0001`, poolkeeper.MaxMessage+1)+`"}`)
 }
 
+// TestUTF8 refuses bytes that are no UTF-8 in every kind of body, and names the
+// place.
+func TestUTF8(t *testing.T) {
+	s := start(t)
+	s.want(200, "PUT", "/pools/t", `[{"uuid":"a","x":"é\ufffd"}]`) // valid, and has the replacement character
+	s.want(200, "PUT", "/config", `{"a":1}`)
+	s.want(200, "PUT", "/documents/d", `{"a":1}`)
+	s.want(200, "PUT", "/tokens/t/a", `{"a":1}`)
+	before := s.state()
+	const merge, patch = "application/merge-patch+json", "application/json-patch+json"
+	for _, c := range []struct{ method, path, body, contentType string }{
+		{"PUT", "/config", "{\"a\":\"\xff\xfe\"}", ""},
+		{"PATCH", "/config", "{\"a\":\"\xff\xfe\"}", merge},
+		{"PATCH", "/config", "[{\"op\":\"add\",\"path\":\"/a\",\"value\":\"\xc3\"}]", patch},
+		{"PUT", "/documents/d", "[\"\xed\xa0\x80\"]", ""}, // a surrogate in UTF-8
+		{"PUT", "/documents/e", "\"\xc0\xaf\"", ""},       // a slash in two bytes
+		{"PATCH", "/documents/d", "{\"\xff\":1}", merge},
+		{"PUT", "/pools/t", "[{\"uuid\":\"a\",\"x\":\"\xff\"}]", ""},
+		{"POST", "/pools/t", "{\"x\":\"\xff\"}", "application/json"},
+		{"PUT", "/pools/t/a", "{\"uuid\":\"a\",\"x\":\"\xff\"}", ""},
+		{"PATCH", "/pools/t/a", "{\"x\":\"\xff\"}", merge},
+		{"POST", "/pools/t/a/error", "{\"message\":\"\xff\"}", "application/json"},
+		{"POST", "/pools/t/a/rename", "{\"id\":\"\xff\"}", "application/json"},
+		{"PUT", "/tokens/t/a", "{\"a\":\"\xff\"}", ""},
+		{"PATCH", "/tokens/t/a", "{\"a\":\"\xff\"}", merge},
+	} {
+		a := s.want(400, c.method, c.path, c.body, "Content-Type", c.contentType)
+		if !strings.Contains(a.body, "no UTF-8") || !strings.Contains(a.body, "offset ") || !strings.Contains(a.body, `"hint"`) {
+			t.Errorf("%s %s: %s", c.method, c.path, a.body)
+		}
+	}
+	equal(t, "state", s.state(), before)
+}
+
 // TestKeptBytes: what the store keeps shares no memory with the request.
 func TestKeptBytes(t *testing.T) {
 	s := start(t)

@@ -57,6 +57,7 @@ func TestDocuments(t *testing.T) {
 func TestDamagedDocument(t *testing.T) {
 	snap := poolkeeper.NewSnapshot()
 	snap.Values[poolkeeper.DocumentKey("broken")] = poolkeeper.Document{Data: []byte(`{"a":`)}
+	snap.Values[poolkeeper.DocumentKey("latin.json")] = poolkeeper.Document{Data: []byte("{\"a\":\"\xe9\"}")}
 	st := poolkeeper.New(memstore.New(nil), nil)
 	if err := st.Restore(context.Background(), snap); err != nil {
 		t.Fatal(err)
@@ -65,6 +66,9 @@ func TestDamagedDocument(t *testing.T) {
 	a := s.want(200, "GET", "/documents/broken", "")
 	equal(t, "bytes", a.body, `{"a":`)
 	equal(t, "type", a.header.Get("Content-Type"), "application/octet-stream")
+	a = s.want(200, "GET", "/documents/latin.json", "")
+	equal(t, "bytes that are no UTF-8", a.body, "{\"a\":\"\xe9\"}")
+	equal(t, "type of those", a.header.Get("Content-Type"), "application/octet-stream")
 }
 
 func TestPatchDialects(t *testing.T) {

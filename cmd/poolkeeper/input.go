@@ -4,12 +4,13 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
 
-// read returns what a file holds, or stdin where it is "-".
+// read returns the JSON that a file holds, or stdin where it is "-".
 func (a *app) read(path string, limit int64) ([]byte, error) {
 	r, name := a.in, "standard input"
 	if path != "-" {
@@ -26,6 +27,9 @@ func (a *app) read(path string, limit int64) ([]byte, error) {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s cannot be read: %v", name, err)
 	case int64(len(data)) > limit:
 		return nil, poolkeeper.Errorf(poolkeeper.ErrTooLarge, "%s has more than %d bytes", name, limit)
+	}
+	if err := rawjson.ValidUTF8(data); err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s: %v", name, err).WithHint("write it as UTF-8")
 	}
 	return data, nil
 }
@@ -53,6 +57,9 @@ func assignments(args []string) (patch, error) {
 		if !ok || field == "" {
 			// Not repeated: it may be the value of a secret.
 			return patch{}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "argument %d is not FIELD=VALUE", i+1)
+		}
+		if !utf8.ValidString(arg) {
+			return patch{}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "argument %d is not valid UTF-8", i+1).WithHint("write it as UTF-8")
 		}
 		literal := []byte(value)
 		if err := rawjson.Valid(literal); err != nil {

@@ -44,6 +44,8 @@ func usageRows() []refusal {
 		cli("too-large", "65537", "success", kiro, kiroID, "--model", strings.Repeat("m", 65537)),
 		cli("too-large", "65537", "error", kiro, kiroID, "--message", strings.Repeat("m", 65537)),
 		cli("invalid", "UTF-8", "error", kiro, kiroID, "--message", "\xff"),
+		cli("invalid", "UTF-8", "config", "set", "A=\xff"),
+		cli("invalid", "UTF-8", "provider", "set", kiro, kiroID, "a=\"\xff\""),
 		cli("invalid", "--recover-at", "error", kiro, kiroID, "--recover-at", "yesterday"),
 		cli("invalid", "--recover-at", "error", kiro, kiroID, "--recover-at", ""),
 		cli("invalid", "--output-dir", "export"),
@@ -74,6 +76,7 @@ func usageRows() []refusal {
 // inputRows: input of the commands that write.
 func (b *refuser) inputRows() []refusal {
 	var table [][]refusal
+	var latin []refusal
 	no, dir := filepath.Join(b.work, "no-such-file"), filepath.Join(b.work, "typical")
 	bad := map[string]string{
 		"malformed": `{"a": "` + planted + `"`, "two documents": `{} {}`, "a trailing comma": `{"a":1,}`, "nothing": ``, "no JSON": planted,
@@ -101,10 +104,11 @@ func (b *refuser) inputRows() []refusal {
 		with("invalid", "no-such-file", no, "")
 		with("invalid", dir, dir, "")
 		table = append(table, rows)
+		latin = append(latin, cli("invalid", "no UTF-8", append(slices.Clone(command), "-")...).reads("[{\"a\":\"\xff\"}]"))
 	}
 	large := `{"x":"` + strings.Repeat("x", poolkeeper.MaxDocument) + `"}`
 	definition := large[:poolkeeper.MaxDefinition] + `"}`
-	return append(spread(table),
+	return append(append(spread(table), latin...),
 		cli("too-large", "standard input", "config", "set", "--file", "-").reads(large),
 		cli("too-large", "standard input", "token", "set", kiro, kiroID).reads(large),
 		cli("too-large", "standard input", "provider", "add", kiro).reads(definition),

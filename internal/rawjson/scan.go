@@ -1,15 +1,35 @@
 package rawjson
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // MaxDepth is how deep arrays and objects may be nested.
 const MaxDepth = 10_000
 
 // Valid returns nil if data is exactly one JSON value, with nothing but white
-// space around it, and else a [*SyntaxError].
+// space around it, and else a [*SyntaxError]. Strings may have bytes that are no
+// UTF-8, as files that are carried over have them: see [ValidUTF8].
 func Valid(data []byte) error {
 	_, _, err := document(data, MaxDepth)
 	return err
+}
+
+// ValidUTF8 returns nil if data is UTF-8, as JSON has to be where it is sent to
+// others, and else a [*SyntaxError] at the first byte that is none.
+func ValidUTF8(data []byte) error {
+	if utf8.Valid(data) {
+		return nil
+	}
+	i := 0
+	for {
+		r, size := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && size <= 1 {
+			return syntaxError(data, i, "a byte that is no UTF-8")
+		}
+		i += size
+	}
 }
 
 // StripBOM returns data without a leading UTF-8 byte order mark, which JSON

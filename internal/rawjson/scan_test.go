@@ -130,6 +130,19 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
+func TestValidUTF8(t *testing.T) {
+	for doc, offset := range map[string]int64{
+		"": -1, `{"a":"é😀"}`: -1, "\"\ufffd\"": -1,
+		"\xff": 0, "{\"a\":\"é\xc3\"}": 8, "\"\ufffd\xe2\x82\"": 4, "\xed\xa0\x80": 0,
+	} {
+		err := ValidUTF8([]byte(doc))
+		var syntax *SyntaxError
+		if is := errors.As(err, &syntax); is != (offset >= 0) || is && syntax.Offset != offset {
+			t.Errorf("%q: %v, want offset %d", doc, err, offset)
+		}
+	}
+}
+
 // FuzzValid: the grammar is that of encoding/json, depth and invalid UTF-8 included.
 func FuzzValid(f *testing.F) {
 	for _, doc := range validDocuments {
