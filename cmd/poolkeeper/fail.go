@@ -26,7 +26,7 @@ func (a *app) fail(err error) int {
 	if hint != "" {
 		message = strings.Replace(message, " ("+hint+")", "", 1)
 	} else {
-		hint = a.hintFor(class.Err)
+		hint = a.hintFor(class)
 	}
 	if class.Exit == poolkeeper.ExitInterrupted {
 		message = "interrupted"
@@ -47,23 +47,4 @@ func (a *app) fail(err error) int {
 	b, _ := json.Marshal(map[string]body{"error": {class.Code, message, hint, class.Exit}}) // strings always marshal
 	fmt.Fprintf(a.errOut, "%s\n", b)
 	return class.Exit
-}
-
-// hintFor is the way out of errors that name none of their own.
-func (a *app) hintFor(sentinel error) string {
-	switch sentinel {
-	case poolkeeper.ErrUninitialized:
-		dir := "DIR"
-		if a.set != nil {
-			dir = a.set.ConfigDir
-		}
-		return "fill it: poolkeeper import --config-dir " + dir + ", or poolkeeper init for an empty one"
-	case poolkeeper.ErrForeign:
-		return "convert it by poolkeeper import --from-redis URL --in-place, or use another --key-prefix"
-	case poolkeeper.ErrUnavailable:
-		return "check that Redis is running and that the settings are right: poolkeeper status"
-	case poolkeeper.ErrIndeterminate:
-		return "look whether it was applied before doing it again"
-	}
-	return ""
 }

@@ -121,6 +121,7 @@ func (b *refuser) inputRows() []refusal {
 		cli("invalid", "--file", "config", "set", "a=1", "--file", "-"),
 		cli("invalid", "--file", "doc", "set", "plugins.json", "a=1", "--file", "-"),
 		cli("invalid", "argument 1", "config", "set", planted),
+		cli("invalid", "argument 1", "config", "set", "a"),
 		cli("invalid", "argument 2", "doc", "set", "plugins.json", "a=1", "=1"),
 		cli("invalid", "value of PROXY", "config", "set", `PROXY={"`+planted),
 		cli("invalid", "usageCount", "provider", "set", kiro, kiroID, "usageCount=5"),

@@ -24,7 +24,10 @@ func (b *refuser) directoryRows() []refusal {
 	for _, args := range [][]string{{"config", "set", "A=1"}, {"usage", kiro, kiroID}, {"import"}, {"verify"}, {"export", "--output-dir", filepath.Join(b.work, "target")}, {"init"}, {"token", "rm", kiro, kiroID}} {
 		rows = append(rows, cli("forbidden", "memory keeps nothing", append(args, "--backend", "memory")...))
 	}
+	hollow := filepath.Dir(mustWrite(b.T, filepath.Join(b.work, "hollow", "configs", "config.json"), "", 0o600))
 	return append(rows,
+		cli("invalid", "config.json", "import", "--config-dir", hollow, "--key-prefix", "empty:"),
+		cli("invalid", "config.json", "provider", "list", "--backend", "memory", "--config-dir", hollow),
 		cli("not-found", "no-such-dir", "import", "--config-dir", filepath.Join(b.work, "no-such-dir")),
 		cli("not-found", "no-such-dir", "verify", "--config-dir", filepath.Join(b.work, "no-such-dir")),
 		cli("not-found", "no-such-dir", "config", "get", "--backend", "memory", "--config-dir", filepath.Join(b.work, "no-such-dir")),

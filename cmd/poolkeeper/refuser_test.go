@@ -95,6 +95,9 @@ func (b *refuser) command(name string, row *refusal) {
 	if code != class.Exit || !strings.Contains(errOut, row.names) || !strings.Contains(errOut, "poolkeeper: ") {
 		b.Errorf("%s: exit code %d, want %d and %q: %s", name, code, class.Exit, row.names, errOut)
 	}
+	if _, hint, ok := strings.Cut(errOut, "\nhint: "); !ok || len(hint) < 10 {
+		b.Errorf("%s has no hint: %s", name, errOut)
+	}
 }
 
 // commandJSON runs a row with --json.
@@ -112,6 +115,9 @@ func (b *refuser) commandJSON(name string, row *refusal) {
 	e := said.Error
 	if err != nil || e.Code != row.code || e.Exit != class.Exit || code != class.Exit || !strings.Contains(e.Message+e.Hint, row.names) {
 		b.Errorf("%s as JSON: exit code %d, want %d %s and %q: %v: %s", name, code, class.Exit, row.code, row.names, err, errOut)
+	}
+	if len(e.Hint) < 10 {
+		b.Errorf("%s as JSON has no hint: %s", name, errOut)
 	}
 }
 

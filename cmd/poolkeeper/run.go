@@ -122,14 +122,14 @@ func (a *app) settings() (*settings.Settings, error) {
 	for _, name := range []string{"config-dir", "redis-url", "key-prefix", "backend", "log-level", "addr", "state-dir"} {
 		if f := a.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			if f.Value.String() == "" {
-				return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name)
+				return nil, hinted(poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name))
 			}
 			flags[name] = f.Value.String()
 		}
 	}
 	set, err := settings.Resolve(settings.Input{Flags: flags, Env: a.lookup})
 	if err != nil {
-		return nil, err
+		return nil, hinted(err)
 	}
 	a.set = set
 	return set, nil
