@@ -26,6 +26,9 @@ type answerRule struct {
 	media  string // JSON where it is empty
 	schema any    // a value of the Go type; nil for any JSON
 	tagged bool   // carries an ETag, and honours If-None-Match where it is a read
+	// creates says that the write may add a provider: the answer is then 201,
+	// with a Location.
+	creates bool
 }
 
 // written is the answer to every write. It is written by hand, below: it is the
@@ -77,6 +80,12 @@ func (x *exchange) answer(status int, res poolkeeper.Result, n news) error {
 	}
 	x.send(status, jsonType, append(b, '}', '\n'))
 	return nil
+}
+
+// created answers a write that added a provider.
+func (x *exchange) created(ref poolkeeper.Ref, res poolkeeper.Result, n news) error {
+	x.Header()["Location"] = []string{providerPath(ref)}
+	return x.answer(http.StatusCreated, res, n)
 }
 
 func (x *exchange) setTag(tag string) { x.Header()["Etag"] = []string{`"` + tag + `"`} }

@@ -192,7 +192,7 @@ func TestExactLimits(t *testing.T) {
 	fill := func(frame string, size int) string { return fmt.Sprintf(frame, strings.Repeat("x", size-len(frame)+2)) }
 	s.want(200, "PUT", "/documents/d", fill(`"%s"`, poolkeeper.MaxDocument))
 	s.want(413, "PUT", "/documents/d", fill(`"%s"`, poolkeeper.MaxDocument+1))
-	s.want(200, "PUT", "/pools/t/a", fill(`{"uuid":"a","x":"%s"}`, poolkeeper.MaxDefinition))
+	s.want(201, "PUT", "/pools/t/a", fill(`{"uuid":"a","x":"%s"}`, poolkeeper.MaxDefinition))
 	s.want(413, "PUT", "/pools/t/a", fill(`{"uuid":"a","x":"%s"}`, poolkeeper.MaxDefinition+1))
 	// Every byte of the message escaped.
 	s.want(200, "POST", "/pools/t/a/error", `{"message":"`+strings.Repeat(`\u0001`, poolkeeper.MaxMessage)+`"}`)
@@ -237,7 +237,7 @@ func TestUTF8(t *testing.T) {
 func TestKeptBytes(t *testing.T) {
 	s := start(t)
 	const def = `{"uuid":"a","x":"kept as it was"}`
-	s.want(200, "PUT", "/pools/t/a", def)
+	s.want(201, "PUT", "/pools/t/a", def)
 	for range 20 {
 		s.want(200, "POST", "/pools/t/a/error", `{"message":"overwrites whatever is shared"}`)
 		equal(t, "definition", s.want(200, "GET", "/pools/t/a?definition=true", "").body, def)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -131,13 +132,20 @@ func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
 	if rt.answer.media != "" {
 		media = rt.answer.media
 	}
-	ok := &huma.Response{Description: about, Content: content(schemas, media, sample)}
+	headers := map[string]*huma.Param{}
+	if rt.answer.tagged {
+		headers["ETag"] = &huma.Param{Description: "identifies the content, runtime state excluded", Schema: &huma.Schema{Type: huma.TypeString}}
+	}
 	out := map[string]*huma.Response{
-		strconv.Itoa(status): ok,
+		strconv.Itoa(status): {Description: about, Content: content(schemas, media, sample), Headers: headers},
 		"default":            {Description: "a problem", Content: content(schemas, "application/problem+json", problem{})},
 	}
+	if rt.answer.creates {
+		headers = maps.Clone(headers)
+		headers["Location"] = &huma.Param{Description: "the path of the provider", Schema: &huma.Schema{Type: huma.TypeString}}
+		out[strconv.Itoa(http.StatusCreated)] = &huma.Response{Description: "the provider was added", Content: content(schemas, typeJSON, sample), Headers: headers}
+	}
 	if rt.answer.tagged {
-		ok.Headers = map[string]*huma.Param{"ETag": {Description: "identifies the content, runtime state excluded", Schema: &huma.Schema{Type: huma.TypeString}}}
 		if rt.method == http.MethodGet {
 			out["304"] = &huma.Response{Description: "the content is still what the ETag names"}
 		}

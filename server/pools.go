@@ -25,7 +25,7 @@ func (s *Server) poolRoutes() []route {
 			body: &bodyRule{limit: maxPool, about: "the definitions in their order; with order=true the ids of all providers, each once", schema: []any{}}, handle: s.putPool},
 		{method: http.MethodPost, path: one, id: "add-provider", summary: "Add a provider to a pool", tag: tag,
 			body:   &bodyRule{limit: poolkeeper.MaxDefinition, about: "the definition, kept to the byte; without a uuid it gets one", schema: anyObject{}},
-			answer: answerRule{status: http.StatusCreated, tagged: true}, handle: s.addProvider},
+			answer: answerRule{status: http.StatusCreated, tagged: true, creates: true}, handle: s.addProvider},
 		{method: http.MethodDelete, path: one, id: "delete-pool", summary: "Remove a pool with all its providers", tag: tag,
 			conditional: true, handle: s.deletePool},
 	}
@@ -142,8 +142,7 @@ func (s *Server) addProvider(x *exchange) error {
 			return err
 		}
 	}
-	x.Header()["Location"] = []string{providerPath(poolkeeper.Ref{Type: typ, ID: res.ID})}
-	return x.answer(http.StatusCreated, res, news{tag: poolkeeper.ETag(definition)})
+	return x.created(poolkeeper.Ref{Type: typ, ID: res.ID}, res, news{tag: poolkeeper.ETag(definition)})
 }
 
 func (s *Server) deletePool(x *exchange) error {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -25,7 +26,7 @@ func (s *Server) providerRoutes() []route {
 			answer: answerRule{kind: jsonAnswer, about: "the definition with the runtime state laid over it", schema: anyObject{}, tagged: true}, handle: s.getProvider},
 		{method: http.MethodPut, path: one, id: "put-provider", summary: "Replace the definition of a provider, or add it", tag: tag,
 			conditional: true, body: &bodyRule{limit: poolkeeper.MaxDefinition, about: "the definition, kept to the byte; its uuid is the id", schema: anyObject{}},
-			answer: answerRule{tagged: true}, handle: s.putProvider},
+			answer: answerRule{tagged: true, creates: true}, handle: s.putProvider},
 		{method: http.MethodPatch, path: one, id: "patch-provider", summary: "Change fields of a definition", tag: tag,
 			conditional: true, body: &bodyRule{kind: patchBody, limit: poolkeeper.MaxDefinition, about: "what to change; neither the uuid nor runtime state"}, handle: s.patchProvider},
 		{method: http.MethodDelete, path: one, id: "delete-provider", summary: "Remove a provider with its runtime state", tag: tag,
@@ -66,10 +67,42 @@ func (s *Server) putProvider(x *exchange) error {
 	if id != "" && id != ref.ID {
 		return faulty([]fieldFault{fault(markField, "is not the id of the path")})
 	}
-	return x.change(ref, poolkeeper.ETag(definition), func(cond poolkeeper.If) (poolkeeper.Result, error) {
-		return s.store.PutProvider(x.r.Context(), ref, definition, cond)
-	})
+	cond, err := x.condition()
+	if err != nil {
+		return err
+	}
+	res, added, err := s.put(x, ref, definition, cond)
+	if err != nil {
+		return err
+	}
+	n := news{id: ref.ID, tag: poolkeeper.ETag(definition)}
+	if added {
+		return x.created(ref, res, n)
+	}
+	return x.answer(http.StatusOK, res, n)
 }
+
+// put replaces or adds a provider, and says which of the two it was. Without a
+// condition it is the one or the other that is asked for in turn, until one is
+// taken: only the store can tell what was there when it was written.
+func (s *Server) put(x *exchange, ref poolkeeper.Ref, definition []byte, cond poolkeeper.If) (res poolkeeper.Result, added bool, err error) {
+	if cond != poolkeeper.Always {
+		res, err = s.store.PutProvider(x.r.Context(), ref, definition, cond)
+		return res, cond == poolkeeper.IfAbsent, err
+	}
+	for range maxTurns {
+		for _, cond := range []poolkeeper.If{poolkeeper.IfPresent, poolkeeper.IfAbsent} {
+			res, err = s.store.PutProvider(x.r.Context(), ref, definition, cond)
+			if !errors.Is(err, poolkeeper.ErrConflict) {
+				return res, cond == poolkeeper.IfAbsent, err
+			}
+		}
+	}
+	return res, false, err
+}
+
+// maxTurns is how often a provider may come and go while it is put.
+const maxTurns = 20
 
 func (s *Server) patchProvider(x *exchange) error {
 	ref, err := x.ref()

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -8,7 +10,7 @@ import (
 func TestProvider(t *testing.T) {
 	s := start(t)
 	const def = `{ "uuid":"a", "usageCount": 7, "x": 1.0 }`
-	put := s.want(200, "PUT", "/pools/t/a", def)
+	put := s.want(201, "PUT", "/pools/t/a", def)
 	get := s.want(200, "GET", "/pools/t/a", "")
 	equal(t, "ETag", put.header.Get("Etag"), get.header.Get("Etag"))
 	equal(t, "usage", s.want(200, "POST", "/pools/t/a/usage", "").field(t, "usageCount"), "8")
@@ -116,4 +118,67 @@ func TestStatus(t *testing.T) {
 	if !strings.Contains(a.body, `"uptimeSeconds":`) {
 		t.Error(a.body)
 	}
+}
+
+// TestCreated: a provider that was added is 201 with its Location, whichever way
+// it was added; one that was there is 200 without.
+func TestCreated(t *testing.T) {
+	s := start(t)
+	for _, c := range []struct {
+		status            int
+		method, path      string
+		body, header, val string
+	}{
+		{201, "POST", "/pools/t", `{"uuid":"a"}`, "", ""},
+		{200, "PUT", "/pools/t/a", `{"uuid":"a","n":1}`, "", ""},
+		{201, "PUT", "/pools/t/b", `{"uuid":"b"}`, "", ""},
+		{200, "PUT", "/pools/t/b", `{"uuid":"b"}`, "", ""}, // as it is
+		{201, "PUT", "/pools/t/c%20d", `{"uuid":"c d"}`, "If-None-Match", "*"},
+		{412, "PUT", "/pools/t/b", `{"uuid":"b"}`, "If-None-Match", "*"},
+		{200, "PUT", "/pools/t/b", `{"uuid":"b","n":2}`, "If-Match", "*"},
+		{412, "PUT", "/pools/t/e", `{"uuid":"e"}`, "If-Match", "*"},
+		{200, "POST", "/pools/t/b/rename", `{"id":"f"}`, "", ""},
+		{201, "PUT", "/pools/t/b", `{"uuid":"b"}`, "", ""}, // another one than that which had the id
+		{201, "PUT", "/pools/~/~~x", `{}`, "", ""},
+	} {
+		var headers []string
+		if c.header != "" {
+			headers = []string{c.header, c.val}
+		}
+		a := s.want(c.status, c.method, c.path, c.body, headers...)
+		want := ""
+		if c.status == 201 {
+			want = base + c.path
+			if c.method == "POST" {
+				want += "/a"
+			}
+		}
+		equal(t, c.method+" "+c.path+": Location", a.header.Get("Location"), want)
+	}
+}
+
+// TestCreatedIsDescribed: the document says 201, and where its Location is, of
+// the routes that add a provider, and of no other.
+func TestCreatedIsDescribed(t *testing.T) {
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Responses map[string]struct{ Headers map[string]any }
+		}
+	}
+	if err := json.Unmarshal([]byte(start(t).send("GET", pathOpenAPI, "").body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var creates []string
+	for path, methods := range doc.Paths {
+		for method, op := range methods {
+			if r, ok := op.Responses["201"]; ok {
+				creates = append(creates, method+" "+path)
+				if r.Headers["Location"] == nil || r.Headers["ETag"] == nil {
+					t.Errorf("%s %s: headers %v", method, path, r.Headers)
+				}
+			}
+		}
+	}
+	slices.Sort(creates)
+	equal(t, "routes with 201", strings.Join(creates, ", "), "post "+base+"/pools/{type}, put "+base+"/pools/{type}/{id}")
 }
