@@ -59,7 +59,7 @@ func (a *app) printPart(what string, doc []byte, args []string, reveal bool) err
 	if reveal {
 		return a.printf("%s\n", v)
 	}
-	return a.printf("%s\n", masker{}.value(nil, v, args[0], isSecretName(args[0])))
+	return a.printf("%s\n", masker{}.value(nil, v, args[0], isSecret(args[0], v)))
 }
 
 func (a *app) configSet() *cobra.Command {

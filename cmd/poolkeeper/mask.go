@@ -3,7 +3,6 @@ package main
 import (
 	"strings"
 
-	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 )
@@ -37,8 +36,8 @@ func (m masker) value(dst, v []byte, name string, secret bool) []byte {
 		case ok && text == "" || m.all && isExpiry(name) || !secret && !m.all && name == "uuid":
 		case secret || m.all || looksSecret(text):
 			return append(dst, masked...)
-		case strings.Contains(text, "://"):
-			if redacted := settings.RedactURL(text); strings.Contains(redacted, settings.Redacted) {
+		case ok:
+			if redacted := redactText(text); redacted != text {
 				return rawjson.AppendQuote(dst, redacted)
 			}
 		}
@@ -63,7 +62,7 @@ func (m masker) object(dst, v []byte, of string, secret bool) []byte {
 			dst = append(dst, key...)
 		}
 		pos = copyGap(&dst, v, pos+len(key))
-		dst = m.value(dst, value, name, secret || !ok || isSecretName(name))
+		dst = m.value(dst, value, name, secret || !ok || isSecret(name, value))
 		pos += len(value)
 		return nil
 	})
@@ -99,29 +98,6 @@ func copyGap(dst *[]byte, v []byte, from int) int {
 	return pos
 }
 
-var secretWords = []string{
-	"key", "token", "secret", "passw", "pwd", "cookie", "base64", "cred", "auth", "bearer", "session",
-	"clearance", "private", "webhook", "jwt", "cert", "signature", "passphrase",
-}
-
-// isSecretName reports whether a member of that name holds a secret. Paths do
-// not: they say where one is.
-func isSecretName(name string) bool {
-	if poolkeeper.IsTokenPathField(name) || strings.HasSuffix(name, "_PATH") || strings.HasSuffix(name, "_URL") && !strings.Contains(name, "WEBHOOK") {
-		return false
-	}
-	name = strings.ToLower(name)
-	if name == "keyprefix" || name == "authmethod" {
-		return false
-	}
-	for _, word := range secretWords {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
-}
-
 // isExpiry reports whether a member of a token says when it ends.
 func isExpiry(name string) bool {
 	name = strings.ToLower(name)
@@ -130,26 +106,3 @@ func isExpiry(name string) bool {
 
 // isCount reports whether a number of that name counts tokens of a model.
 func isCount(name string) bool { return strings.HasSuffix(strings.ToLower(name), "tokens") }
-
-var secretPrefixes = []string{"sk-", "eyj", "aiza", "ya29.", "ghp_", "gho_", "xai-", "maki_", "bearer ", "aoraaaa", "-----begin"}
-
-// looksSecret reports whether a text has the form of a well-known credential,
-// whatever it is called.
-func looksSecret(text string) bool {
-	lower := strings.ToLower(text)
-	if len(text) < 12 {
-		return false
-	}
-	for _, prefix := range secretPrefixes {
-		if strings.HasPrefix(lower, prefix) {
-			return true
-		}
-	}
-	return isLongHex(text)
-}
-
-// isLongHex reports whether a text is 32 or more hex digits and nothing else,
-// as random keys and session bearers are.
-func isLongHex(text string) bool {
-	return len(text) >= 32 && strings.Trim(strings.ToLower(text), "0123456789abcdef") == ""
-}

@@ -25,6 +25,19 @@ func TestMask(t *testing.T) {
 		`{"note":"sk-0123456789abcdef"}`:           `{"note":"****"}`,
 		`{"HEALTH_ALERT_WEBHOOK_URL":"https://h"}`: `{"HEALTH_ALERT_WEBHOOK_URL":"****"}`,
 		`"text"`: `"text"`,
+		`{"headers":{"X-Api":"v","Accept":"*/*","n":5,"on":true}}`:     `{"headers":{"X-Api":"****","Accept":"****","n":"****","on":true}}`,
+		`{"customHeaders":["X-Api: v"],"HEADER":"X-Api: v"}`:           `{"customHeaders":["****"],"HEADER":"****"}`,
+		`{"headers":[{"name":"X","value":"v"}],"maxHeaderBytes":4096}`: `{"headers":[{"name":"****","value":"****"}],"maxHeaderBytes":4096}`,
+		`{"Authorization":"v","Cookie":"v","x-api-key":"v"}`:           `{"Authorization":"****","Cookie":"****","x-api-key":"****"}`,
+		`{"proxy_pass":"v","bypass":"v","loginPin":"v","shipping":1}`:  `{"proxy_pass":"****","bypass":"v","loginPin":"****","shipping":1}`,
+		`{"PROXY_URL":"u:p@h:1080","a":"10:30 at a@b.c"}`:              `{"PROXY_URL":"****@h:1080","a":"10:30 at a@b.c"}`,
+		`{"m":"401 for key sk-0123456789abcdef, again"}`:               `{"m":"401 for key ****, again"}`,
+		`{"m":"GET https://h/x?key=v failed"}`:                         `{"m":"GET https://h/x?key=**** failed"}`,
+		`{"m":"GET https://u:p@h/x failed","u":"redis://:p, w@h/0"}`:   `{"m":"****","u":"redis://****@h/0"}`,
+		`{"region":"asia-southeast1","plan":"basic plan for all"}`:     `{"region":"asia-southeast1","plan":"basic plan for all"}`,
+		`{"m":"sent Authorization: Bearer v and more"}`:                `{"m":"sent Authorization: Bearer **** and more"}`,
+		`{"extra":"{\"apiKey\":\"v\",\"n\":1}"}`:                       `{"extra":"{\"apiKey\":\"****\",\"n\":1}"}`,
+		`{"a":"AKIAIOSFODNN7EXAMPLE","b":"Basic dTpwYXNzd29yZA=="}`:    `{"a":"****","b":"****"}`,
 	} {
 		if got := string(mask([]byte(in))); got != want {
 			t.Errorf("%s\n got %s\nwant %s", in, got, want)
