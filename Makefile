@@ -19,7 +19,7 @@ EXACT_RUNS ?= 20
 .PHONY: help build run test test-node test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/poolkeeper
 	$(GO) build -trimpath -o $(BIN) ./cmd/poolkeeper
