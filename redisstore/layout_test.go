@@ -238,3 +238,52 @@ func TestForeignWriterOfAPool(t *testing.T) {
 		t.Errorf("order %q", got)
 	}
 }
+
+// TestStateGoesWithTheLastProvider: a pool that has no provider any more has no
+// state either, whichever way they were removed.
+func TestStateGoesWithTheLastProvider(t *testing.T) {
+	r := newRig(t)
+	state := "t:state:{" + rigPool + "}"
+	there := func(what string, want int64) {
+		t.Helper()
+		if got := r.srv.DoInt("EXISTS", state, "t:order:{"+rigPool+"}", rigPool); got != want {
+			t.Errorf("%s: %d of state, order and pool are there, want %d: %q", what, got, want, r.srv.HGetAll(state))
+		}
+	}
+	remove := func(id string) {
+		t.Helper()
+		if res := r.try(r.b, poolkeeper.Op{Kind: poolkeeper.OpDeleteProvider, Key: kiro, ID: id, At: rigAt}); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+	}
+	use := func(id string, want int64) {
+		t.Helper()
+		if res := r.try(r.b, useOp(id, 1)); res.Err != nil || res.Count != want {
+			t.Fatalf("%s: %+v, want %d", id, res, want)
+		}
+	}
+	use("a", 6)
+	use("b", 1)
+	remove("a")
+	remove("c")
+	use("b", 2)
+	there("one is left", 3)
+	remove("b")
+	there("all were removed one by one", 0)
+
+	for _, id := range []string{"a", "b"} {
+		if res := r.try(r.b, poolkeeper.Op{Kind: poolkeeper.OpAddProvider, Key: kiro, ID: id, At: rigAt, Data: []byte(`{"uuid":"` + id + `"}`)}); res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		use(id, 1)
+	}
+	r.srv.DoInt("HSET", "t:ctl:{"+rigPool+"}", "sweep", "1") // as one leaves it that was cut off
+	r.srv.DoInt("HSET", state, "gone:usageCount", "7")
+	if res := r.try(r.b, poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: kiro, At: rigAt}); res.Err != nil {
+		t.Fatal(res.Err)
+	}
+	there("replaced by an empty one", 0)
+	if f := r.srv.DoString("HGET", "t:ctl:{"+rigPool+"}", "sweep"); f != "" {
+		t.Error("there is nothing to be swept, and it is marked")
+	}
+}

@@ -50,7 +50,12 @@ local body = netstring(op) .. netstring(id) .. netstring(newid) .. netstring(#de
 if op == 'delete' then
   redis.call('HDEL', KEYS[3], id)
   redis.call('ZREM', KEYS[4], id)
-  redis.call('HDEL', KEYS[2], unpack(names(id)))
+  if redis.call('EXISTS', KEYS[3]) == 1 then
+    redis.call('HDEL', KEYS[2], unpack(names(id)))
+  else -- the last one: what makes the state a table goes too, and what was to be swept
+    redis.call('UNLINK', KEYS[2], KEYS[4])
+    redis.call('HDEL', KEYS[1], 'sweep')
+  end
 elseif op == 'rename' then
   local old, new = names(id), names(newid)
   local lits = redis.call('HMGET', KEYS[2], unpack(old))

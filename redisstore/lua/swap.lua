@@ -31,7 +31,12 @@ if op == 'replace' then
     redis.call('RENAME', KEYS[5], KEYS[3])
     redis.call('PERSIST', KEYS[3])
   end
-  if ARGV[FIRST + 3] == '1' then redis.call('HSET', KEYS[1], 'sweep', '1') end
+  if staged == 0 then
+    redis.call('UNLINK', KEYS[2])
+    redis.call('HDEL', KEYS[1], 'sweep')
+  elseif ARGV[FIRST + 3] == '1' then
+    redis.call('HSET', KEYS[1], 'sweep', '1')
+  end
 end
 if staged > 0 then
   redis.call('RENAME', KEYS[6], KEYS[4])
