@@ -100,7 +100,9 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 	case poolkeeper.OpAddProvider, poolkeeper.OpPutProvider, poolkeeper.OpPatchProvider, poolkeeper.OpDeleteProvider, poolkeeper.OpRenameProvider:
 		return s.retry(ctx, op, s.changeProvider)
 	case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool:
-		return s.retry(ctx, op, s.changePool)
+		c := &poolChange{Store: s, key: s.pool(op.Key.Type)}
+		defer c.done()
+		return s.retry(ctx, op, c.try)
 	case poolkeeper.OpReorderTypes:
 		return s.retry(ctx, op, s.reorderTypes)
 	}
@@ -128,7 +130,11 @@ func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.C
 			return poolkeeper.Result{Err: err}
 		}
 		res, ok := try(ctx, op)
+		held := !ok && res.Err == errHeld
 		switch {
+		case held && time.Since(began) < s.opts.RetryFor: // waiting is no try
+		case held:
+			return s.certain(ctx, res)
 		case !ok:
 			n++
 		case !isOutage(res.Err) || time.Since(began) >= s.opts.RetryFor:
@@ -136,9 +142,13 @@ func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.C
 		}
 		// What was read first may have met a connection that had ended: as
 		// nothing was applied, it is tried as long as a lane would.
-		if ok || n > 3 { // let those go first that keep coming between
+		most := min(n+2, 20)
+		if held {
+			most = 20
+		}
+		if ok || held || n > 3 { // let those go first that keep coming between
 			select {
-			case <-time.After(rand.N(time.Duration(min(n+2, 20)) * time.Millisecond)):
+			case <-time.After(rand.N(time.Duration(most) * time.Millisecond)):
 			case <-ctx.Done():
 			}
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 // changePool tries an op on a whole pool once. ok is false where its structure
-// changed between reading and writing.
-func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, ok bool) {
+// changed between reading and writing. who has asked the others to wait, if any.
+func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op, who string) (res poolkeeper.Result, ok bool) {
 	key, typ := s.pool(op.Key.Type), op.Key.Type
 	st, err := s.readStructure(ctx, key)
 	if err != nil {
@@ -34,9 +34,9 @@ func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op) (res poolkeep
 	}
 	switch op.Kind {
 	case poolkeeper.OpReorderPool:
-		return s.reorderPool(ctx, op, key, st)
+		return s.reorderPool(ctx, op, key, st, who)
 	case poolkeeper.OpDeletePool:
-		res, ok = s.swap(ctx, op, key, swapRequest{action: "delete", st: st})
+		res, ok = s.swap(ctx, op, key, swapRequest{action: "delete", st: st, who: who})
 		if ok && res.Err == nil {
 			if err := s.removeType(ctx, typ); err != nil {
 				return refuse(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the providers were deleted, but the empty pool is perhaps still listed: %v", err).
@@ -51,7 +51,7 @@ func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op) (res poolkeep
 			return refuse(err)
 		}
 	}
-	res, ok = s.replacePool(ctx, op, key, st)
+	res, ok = s.replacePool(ctx, op, key, st, who)
 	if ok && res.Err == nil {
 		res.Changed = res.Changed || !listed
 		if len(st.ids) == 0 {
@@ -65,7 +65,7 @@ func (s *Store) changePool(ctx context.Context, op *poolkeeper.Op) (res poolkeep
 	return res, ok
 }
 
-func (s *Store) reorderPool(ctx context.Context, op *poolkeeper.Op, key string, st structure) (poolkeeper.Result, bool) {
+func (s *Store) reorderPool(ctx context.Context, op *poolkeeper.Op, key string, st structure, who string) (poolkeeper.Result, bool) {
 	if err := permutes(op.Order, st.ids, "provider"); err != nil {
 		return refuse(err)
 	}
@@ -77,12 +77,12 @@ func (s *Store) reorderPool(ctx context.Context, op *poolkeeper.Op, key string, 
 	if err := s.stagePool(ctx, key, run, op.Order, nil); err != nil {
 		return refuse(err)
 	}
-	return s.swap(ctx, op, key, swapRequest{action: "reorder", st: st, run: run, staged: len(op.Order)})
+	return s.swap(ctx, op, key, swapRequest{action: "reorder", st: st, who: who, run: run, staged: len(op.Order)})
 }
 
 // replacePool stages the new pool under keys of its own, lays what keeps the
 // runtime state over the old one, and swaps them.
-func (s *Store) replacePool(ctx context.Context, op *poolkeeper.Op, key string, st structure) (poolkeeper.Result, bool) {
+func (s *Store) replacePool(ctx context.Context, op *poolkeeper.Op, key string, st structure, who string) (poolkeeper.Result, bool) {
 	ids := make([]string, len(op.Providers))
 	defs := make(map[string][]byte, len(op.Providers))
 	same := len(op.Providers) == len(st.ids)
@@ -138,7 +138,7 @@ func (s *Store) replacePool(ctx context.Context, op *poolkeeper.Op, key string, 
 	} else if !fits {
 		return poolkeeper.Result{}, false
 	}
-	res, ok := s.swap(ctx, op, key, swapRequest{action: "replace", st: st, run: run, staged: len(ids), removed: len(removed) > 0, taken: taken, state: state})
+	res, ok := s.swap(ctx, op, key, swapRequest{action: "replace", st: st, who: who, run: run, staged: len(ids), removed: len(removed) > 0, taken: taken, state: state})
 	if ok && res.Err == nil && len(removed) > 0 {
 		s.sweepGone(ctx, key, res.Revision, removed)
 	}
@@ -188,6 +188,7 @@ func (s *Store) aliased(ctx context.Context, key string, ids []string) ([]string
 type swapRequest struct {
 	action  string
 	st      structure
+	who     string // asked the others to wait; empty where nobody did
 	run     string
 	staged  int
 	removed bool
@@ -202,11 +203,14 @@ func (s *Store) swap(ctx context.Context, op *poolkeeper.Op, key string, r swapR
 	}
 	l := s.lane(key)
 	keys := append(l.poolKeys(), s.stage(key, r.run, "pool"), s.stage(key, r.run, "order"))
-	args := append([]string{r.action, r.st.rev, strconv.Itoa(r.staged), removed, strconv.Itoa(len(r.taken))}, r.taken...)
+	args := append([]string{r.action, r.st.rev, strconv.Itoa(r.staged), removed, r.who, strconv.Itoa(len(r.taken))}, r.taken...)
 	args = append(args, r.state...)
 	c := l.submitRequest(ctx, soloBatch, op, &request{script: swapScript, keys: keys, args: args}, 0)
 	if c.result.Err != nil || c.text == "" {
 		return c.result, true
+	}
+	if c.text == "held" {
+		return poolkeeper.Result{Err: errHeld}, false
 	}
 	c.result.Status, c.result.Changed = poolkeeper.Applied, true
 	return c.result, c.text == "ok"

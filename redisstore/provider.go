@@ -128,8 +128,11 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}
-	if c.text == "~" {
+	switch c.text {
+	case "~":
 		return res, false
+	case "held":
+		return poolkeeper.Result{Err: errHeld}, false
 	}
 	c.result.Status, c.result.ID, c.result.Changed = poolkeeper.Applied, id, c.text != "same"
 	if newID != "" {

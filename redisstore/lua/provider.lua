@@ -1,4 +1,5 @@
--- One change of one provider's definition, place or existence. Needs prelude.
+-- One change of one provider's definition, place or existence. Needs prelude and
+-- held.
 --
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
 -- ARGV  1 add, put, delete or rename   2 id   3 new id (rename)
@@ -6,7 +7,7 @@
 --       5 the id that the op was given, where an alias led from it to id
 --       6 the definition   7 carry: lay the literals over where the state has
 --       none; set: they are the whole state   then pairs of field and literal
--- Result: ok; new where the pool had no provider before; same where everything is as wanted; ~ where the provider is not
+-- Result: held where it has to wait; ok; new where the pool had no provider before; same where everything is as wanted; ~ where the provider is not
 -- as the caller saw it.
 local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErrorTime', 'lastErrorMessage', 'isHealthy',
   'lastHealthCheckTime', 'lastHealthCheckModel', 'needsRefresh', 'scheduledRecoveryTime', 'lastRefreshTime',
@@ -14,6 +15,7 @@ local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErr
 local op, id, newid, expect, from = ARGV[FIRST], ARGV[FIRST + 1], ARGV[FIRST + 2], ARGV[FIRST + 3], ARGV[FIRST + 4]
 local def = ARGV[FIRST + 5]
 
+if held('') then return finish('held', '', '') end
 local cur = redis.call('HGET', KEYS[3], id)
 if expect == 'absent' then
   if cur then return finish('~', '', '') end

@@ -1,21 +1,23 @@
--- Makes what was staged the pool, in one step. Needs prelude.
+-- Makes what was staged the pool, in one step. Needs prelude and
+-- held.
 --
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}   KEYS[5], KEYS[6] the
 -- staged definitions and order
 -- ARGV  1 replace, reorder or delete   2 the structure revision that the caller
 --       saw   3 the number of providers staged   4 1: some were removed, whose
---       state is left to be swept   5 the number of old ids that end as they
---       are taken, and they   then for each provider that gets a new state: id,
+--       state is left to be swept   5 who has asked the others to wait, or ''
+--       6 the number of old ids that end as they are taken, and they   then for each provider that gets a new state: id,
 --       number of fields, and that many pairs of field and literal
--- Result: ok; ~ where the structure changed; gone where the stage has expired.
+-- Result: held where it has to wait; ok; ~ where the structure changed; gone where the stage has expired.
 local FIELDS = {'usageCount', 'errorCount', 'refreshCount', 'lastUsed', 'lastErrorTime', 'lastErrorMessage', 'isHealthy',
   'lastHealthCheckTime', 'lastHealthCheckModel', 'needsRefresh', 'scheduledRecoveryTime', 'lastRefreshTime',
   '_lastSelectionSeq', 'decidedAt'}
-local op, staged = ARGV[FIRST], tonumber(ARGV[FIRST + 2])
+local op, staged, who = ARGV[FIRST], tonumber(ARGV[FIRST + 2]), ARGV[FIRST + 4]
+if held(who) then return finish('held', '', '') end
 if (ctl[3] or '0') ~= ARGV[FIRST + 1] then return finish('~', '', '') end
 if op == 'delete' then
   redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
-  redis.call('HDEL', KEYS[1], 'sweep')
+  redis.call('HDEL', KEYS[1], 'sweep', 'hold')
   local answer = finish('ok', 'delete', '', true)
   redis.call('HSET', KEYS[1], 'dead', '1')
   redis.call('PEXPIRE', KEYS[1], LIFE)
@@ -42,8 +44,8 @@ if staged > 0 then
   redis.call('RENAME', KEYS[6], KEYS[4])
   redis.call('PERSIST', KEYS[4])
 end
-local i = FIRST + 5 + tonumber(ARGV[FIRST + 4])
-for j = FIRST + 5, i - 1 do redis.call('HDEL', KEYS[1], 'a:' .. ARGV[j]) end
+local i = FIRST + 6 + tonumber(ARGV[FIRST + 5])
+for j = FIRST + 6, i - 1 do redis.call('HDEL', KEYS[1], 'a:' .. ARGV[j]) end
 while i <= #ARGV do
   local id, n = ARGV[i], tonumber(ARGV[i + 1])
   i = i + 2
@@ -53,4 +55,5 @@ while i <= #ARGV do
     i = i + 2
   end
 end
+if who ~= '' then redis.call('HDEL', KEYS[1], 'hold') end
 return finish('ok', op, '', true)
