@@ -92,7 +92,12 @@ type Backend interface {
 	// When ctx ends before an op was sent, its error is that of ctx and it was
 	// surely not applied; after that it is ErrIndeterminate, and the op is
 	// applied or not all the same. An acknowledged increment is counted
-	// exactly once.
+	// exactly once. A caller that does the work of the batch that its op is in
+	// may return later than ctx ends, by as much as one command may take.
+	//
+	// The ops are the Backend's from the call on, also after it returned: the
+	// slice, the bytes and what else they point to. An op whose caller was told
+	// that it is indeterminate may be on its way still.
 	Apply(ctx context.Context, ops ...Op) []Result
 
 	// Load reads the current state of the named keys, or of everything where

@@ -142,8 +142,9 @@ type ProviderRecord struct {
 }
 
 // An Op is one mutation, as a value. Which fields an op of a kind has is said
-// at the kind; the others are zero. An Op must not be changed after it was
-// given to a Backend.
+// at the kind; the others are zero. An Op, with
+// all that it points to, must not be changed after it was given to a Backend,
+// see [Backend.Apply].
 type Op struct {
 	Kind OpKind `json:"kind"`
 	Key  Key    `json:"key"`

@@ -9,7 +9,8 @@ import (
 
 // A Store is what a gateway calls: typed methods over a [Backend]. All of them
 // may be called from any number of goroutines. Errors name what was done to
-// what, and are of the closed set in this package.
+// what, and are of the closed set in this package. Bytes that are given to one
+// must not be changed afterwards, also where it returned an error.
 type Store struct {
 	b   Backend
 	now func() time.Time

@@ -42,6 +42,9 @@ type Options struct {
 	// TLS is used for rediss URLs; the system's roots where nil.
 	TLS *tls.Config
 	// ConnectTimeout bounds one attempt to connect, CommandTimeout one command.
+	// A caller that nobody is in front of sends the batch that its op is in by
+	// itself, and does not leave it: it may return up to CommandTimeout after
+	// its context has ended.
 	ConnectTimeout, CommandTimeout time.Duration
 	// RetryFor is how long an op is tried before its caller gets
 	// ErrUnavailable or ErrIndeterminate.
