@@ -61,6 +61,9 @@ func (s *Store) poolLane(typ string) *lane {
 	}
 	l := s.lane(s.pool(typ))
 	s.pools.Store(typ, l)
+	if l.isRetired() { // it was when this was not seen yet
+		s.pools.CompareAndDelete(typ, l)
+	}
 	return l
 }
 
@@ -76,12 +79,7 @@ func (s *Store) lane(key string) *lane {
 
 // submit puts a call into the lane and waits for its answer.
 func (l *lane) submit(ctx context.Context, c *call) answer {
-	for {
-		c.next = l.incoming.Load()
-		if l.incoming.CompareAndSwap(c.next, c) {
-			break
-		}
-	}
+	l = l.push(c)
 	if l.flying.Load() == 0 && l.claim() { // the caller sends by itself
 		l.lead()
 	}
@@ -172,6 +170,9 @@ func (l *lane) claim() bool { return l.front.CompareAndSwap(false, true) }
 // yield gives up the front. It returns true where it is held again, as there is
 // something to be sent that nobody else will send.
 func (l *lane) yield() bool {
+	if l.retire() {
+		return false
+	}
 	l.left.Store(int32(len(l.queue)))
 	l.front.Store(false)
 	// Whoever is in flight looks again when he lands.
