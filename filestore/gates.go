@@ -13,8 +13,14 @@ import (
 // another one fail. What changes a pool, or a value, has its gate for itself.
 type gates struct {
 	seed    maphash.Seed
-	stripes [64]sync.RWMutex
+	stripes [2 * stripes]sync.RWMutex // for keys, then for idempotency keys
 }
+
+const stripes = 64
+
+// kindOnce is the kind of key that an idempotency key of a pool is here: two
+// increments under one go one after the other.
+const kindOnce poolkeeper.KeyKind = "once"
 
 // A hold is what an op needs of a gate.
 type hold struct {
@@ -27,6 +33,10 @@ func holds(op *poolkeeper.Op) (list [2]hold, n int) {
 	list[0] = hold{op.Key, !op.IsRuntime()}
 	if op.Key.Kind == poolkeeper.KindPool && list[0].sole {
 		list[1] = hold{poolkeeper.TypesKey, false} // it may add or remove the type
+		return list, 2
+	}
+	if op.IdempotencyKey != "" {
+		list[1] = hold{poolkeeper.Key{Kind: kindOnce, Type: op.Key.Type, Name: op.IdempotencyKey}, true}
 		return list, 2
 	}
 	return list, 1
@@ -84,7 +94,11 @@ func (g *gates) all() (leave func()) {
 }
 
 func (g *gates) index(key poolkeeper.Key) int {
-	return int(maphash.Comparable(g.seed, key) % uint64(len(g.stripes)))
+	i := int(maphash.Comparable(g.seed, key) % stripes)
+	if key.Kind == kindOnce {
+		i += stripes
+	}
+	return i
 }
 
 func (g *gates) stripe(key poolkeeper.Key) *sync.RWMutex { return &g.stripes[g.index(key)] }

@@ -55,9 +55,10 @@ var onceCases = []testCase{
 		f := start(t, h)
 		a, b := ref("t", "a"), ref("t", "b")
 		f.do(add(a, ""), add(b, ""))
-		rs := f.b.Apply(f.ctx, once("k", usage(a, 1)), once("k", usage(a, 1)), usage(a, 1), once("k", usage(b, 1)), once("l", usage(a, 1)))
-		for i, want := range []int64{1, 1, 2, 0, 3} {
-			if i == 3 {
+		rs := f.b.Apply(f.ctx, once("k", usage(a, 1)), once("k", usage(a, 1)), usage(a, 1), once("k", usage(b, 1)),
+			once("k", usage(ref("t", "none"), 1)), once("l", usage(a, 1)))
+		for i, want := range []int64{1, 1, 2, 0, 0, 3} {
+			if want == 0 {
 				if !errors.Is(rs[i].Err, poolkeeper.ErrReused) {
 					t.Errorf("another increment: error %v, want %v", rs[i].Err, poolkeeper.ErrReused)
 				}
