@@ -33,7 +33,7 @@ test: ## run all tests, with the race detector, in a random order, against a rea
 	@$(MAKE) --no-print-directory test-node >&2
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
 
-test-node: ## test the Node example against the real service, in memory and on Redis
+test-node: ## test the Node example against the real service, on files and on Redis
 	scripts/require-redis
 	scripts/require-node
 	cd examples/node && node --test --test-reporter=spec --test-timeout=300000 test/*.test.js

@@ -11,7 +11,7 @@ const OTHER = 'd429f005-0350-43df-a56b-f480c68f4d39';
 
 const file = (name) => readFile(path.join(fixture, 'configs', name), 'utf8');
 
-for (const store of ['memory', 'redis']) {
+for (const store of ['file', 'redis']) {
   describe(`on ${store}`, () => {
     let service;
     let adapter;

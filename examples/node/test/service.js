@@ -1,4 +1,4 @@
-// Starts the real service, on a copy of the sample directory in memory or on a
+// Starts the real service, on a copy of the sample directory itself or on a
 // redis-server of its own. What is missing is a failure, never a skip.
 import { spawn, execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
@@ -67,7 +67,7 @@ async function begin(command, args, env, said) {
   return { ready, stop, output: () => out };
 }
 
-/** Starts the service over a store: `memory` or `redis`. */
+/** Starts the service over a store: `file` or `redis`. */
 export async function startService(store) {
   const dir = await temporary();
   const socket = path.join(dir, 'redis.sock');
