@@ -1,0 +1,55 @@
+package poolkeeper
+
+import (
+	"bytes"
+
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
+)
+
+// PatchedValue applies a patch op to the bytes of a definition or document.
+// [ErrInvalid] where the patch does not apply, the target is no JSON object,
+// or the result is none; [ErrTooLarge] where it exceeds its limit. For a
+// provider, a patch that changes a runtime field or the uuid is ErrInvalid.
+func (op *Op) PatchedValue(current []byte) ([]byte, error) {
+	next, err := op.patched(current)
+	if err != nil {
+		return nil, Annotate(err, string(op.Kind), op.Subject())
+	}
+	return next, nil
+}
+
+func (op *Op) patched(current []byte) ([]byte, error) {
+	if err := validateObject(current, "what is to be patched"); err != nil {
+		return nil, err
+	}
+	var next []byte
+	var err error
+	if op.Patch == MergePatch {
+		next, err = rawjson.MergePatch(current, op.Data)
+	} else {
+		next, err = rawjson.JSONPatch(current, op.Data)
+	}
+	if err != nil {
+		return nil, Errorf(ErrInvalid, "patch does not apply: %v", err)
+	}
+	if op.Kind != OpPatchProvider {
+		return next, ValidateObject(next, "patched document")
+	}
+	if err := ValidateDefinition(next); err != nil {
+		return nil, err
+	}
+	before, after := LiteralsOf(current), LiteralsOf(next)
+	for f := range before {
+		if before[f] != after[f] {
+			return nil, Errorf(ErrInvalid, "%s is runtime state, which a patch does not change", Field(f)).
+				WithHint("use usage, error, success, health or reset")
+		}
+	}
+	was, _ := rawjson.Get(current, "uuid")
+	is, _ := rawjson.Get(next, "uuid")
+	if !bytes.Equal(was, is) {
+		return nil, Errorf(ErrInvalid, "uuid is the provider's id, which a patch does not change").
+			WithHint("use rename")
+	}
+	return next, nil
+}
