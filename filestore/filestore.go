@@ -236,7 +236,7 @@ func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
 	if err != nil {
 		return poolkeeper.Info{}, err
 	}
-	info.Ready, info.Epoch = got.Ready, got.Epoch
+	info.Ready, info.Epoch, info.Importing = got.Ready, got.Epoch, got.Importing
 	info.Details["journal bytes"] = strconv.FormatInt(s.journal.Size(), 10)
 	return info, nil
 }

@@ -113,14 +113,19 @@ func (s *Store) replay(m *manifest, image *memstore.Image, in *intent) (*replaye
 		}
 	}
 	err = s.journal.Read(m.Seq+1, func(seq uint64, data []byte) error {
-		d, seen, err := decodeRecord(data)
+		rec, err := decodeRecord(data)
 		if err != nil {
 			return poolkeeper.Annotate(err, "read", fmt.Sprintf("record %d of the journal", seq))
 		}
-		know(seen)
-		if d != nil {
+		know(rec.seen)
+		switch d, mark := rec.decision, rec.mark; {
+		case d != nil:
 			// What was refused then is refused again.
 			core.Commit(&d.op, d.at, d.writer)
+		case mark != nil:
+			if err := core.MarkImport(context.Background(), mark.run, mark.unfinished); err != nil {
+				return err
+			}
 		}
 		if in != nil && (in.Seq == seq || slices.Contains(in.Seqs, seq)) {
 			alt, err := core.Image(context.Background())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -12,10 +13,25 @@ import (
 //
 //	op TIME WRITER OP
 //	seen {"PATH":"HASH", …}
+//	import begun|done RUN
 const (
-	opWord   = "op "
-	seenWord = "seen "
+	opWord     = "op "
+	seenWord   = "seen "
+	importWord = "import "
 )
+
+// A record is what one record of the journal says: one of its parts.
+type record struct {
+	decision *decision
+	seen     map[string]string // hashes of the files of a merge, as they were
+	mark     *importMark
+}
+
+// An importMark says that an import began, or that it came to its end.
+type importMark struct {
+	run        string
+	unfinished bool
+}
 
 // A decision is an op with the time and the instance by which it was decided.
 type decision struct {
@@ -43,26 +59,42 @@ func encodeSeen(seen map[string]string) []byte {
 	return append([]byte(seenWord), b...)
 }
 
-// decodeRecord reads a record: a decision, or the files that an outside edit has
-// left and that were merged.
-func decodeRecord(data []byte) (d *decision, seen map[string]string, err error) {
+func encodeMark(m importMark) []byte {
+	word := "done "
+	if m.unfinished {
+		word = "begun "
+	}
+	return []byte(importWord + word + m.run)
+}
+
+// decodeRecord reads a record.
+func decodeRecord(data []byte) (r record, err error) {
 	if rest, ok := bytes.CutPrefix(data, []byte(seenWord)); ok {
-		if json.Unmarshal(rest, &seen) != nil {
-			return nil, nil, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record of merged files cannot be read")
+		if json.Unmarshal(rest, &r.seen) != nil {
+			return r, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record of merged files cannot be read")
 		}
-		return nil, seen, nil
+		return r, nil
+	}
+	if rest, ok := bytes.CutPrefix(data, []byte(importWord)); ok {
+		word, run, ok := strings.Cut(string(rest), " ")
+		if !ok || word != "begun" && word != "done" {
+			return r, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record of an import cannot be read")
+		}
+		r.mark = &importMark{run, word == "begun"}
+		return r, nil
 	}
 	rest, ok := bytes.CutPrefix(data, []byte(opWord))
 	at, rest, ok2 := bytes.Cut(rest, []byte(" "))
 	writer, rest, ok3 := bytes.Cut(rest, []byte(" "))
 	ms, err := strconv.ParseInt(string(at), 10, 64)
 	if !ok || !ok2 || !ok3 || err != nil {
-		return nil, nil, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record of an unknown kind").
+		return r, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record of an unknown kind").
 			WithHint("a newer version may have written it")
 	}
 	op, err := poolkeeper.DecodeOp(rest)
 	if err != nil {
-		return nil, nil, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record holds no op: %v", err)
+		return r, poolkeeper.Errorf(poolkeeper.ErrDamaged, "a record holds no op: %v", err)
 	}
-	return &decision{op, ms, string(writer)}, nil, nil
+	r.decision = &decision{op, ms, string(writer)}
+	return r, nil
 }
