@@ -15,6 +15,9 @@ RUN_ARGS ?=
 BENCH_ARGS ?=
 # How often `make test-exact` counts, each time with another seed.
 EXACT_RUNS ?= 20
+# At every how manieth call of the file system `make test` breaks the store on
+# files, from a random one on; `make test-exact` does so at each.
+CRASH_EVERY ?= 5
 
 .PHONY: help build run test test-node test-exact check bench mutants fuzz lint clean
 
@@ -31,16 +34,17 @@ test: ## run all tests, with the race detector, in a random order, against a rea
 	scripts/require-redis
 	scripts/require-systemd
 	@$(MAKE) --no-print-directory test-node >&2
-	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
+	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
 
 test-node: ## test the Node example against the real service, on files and on Redis
 	scripts/require-redis
 	scripts/require-node
 	cd examples/node && node --test --test-reporter=spec --test-timeout=300000 test/*.test.js
 
-test-exact: ## count at full size while connections break and processes are killed, EXACT_RUNS (20) times
+test-exact: ## count while connections break and processes are killed, EXACT_RUNS (20) times; crash the store on files at each call
 	scripts/require-redis
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./redisstore -run '^TestExact' -v -count=1 -exact.runs=$(EXACT_RUNS) -timeout 60m
+	$(GO) test -race ./filestore -run '^(TestKilledAtEachCall|TestFaultAtEachCall|TestFullDisk|TestPowerCut)$$' -v -count=1 -timeout 30m
 	$(GO) test ./filestore -run '^TestExact$$' -v -count=1 -exact.time=60s
 
 check: ## do what CI does, on the working tree

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -126,7 +125,7 @@ func sizeCases() []Case {
 func specialCases() []Case {
 	fifo := func(p string) func(t *testing.T, root string) {
 		return func(t *testing.T, root string) {
-			if err := syscall.Mkfifo(filepath.Join(root, filepath.FromSlash(p)), 0o600); err != nil {
+			if err := makeFifo(filepath.Join(root, filepath.FromSlash(p)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -159,7 +158,7 @@ func specialCases() []Case {
 		taken("special-document", dir{files: empty, also: fifo("configs/plugins.json")}, "special configs/plugins.json").without("configs/plugins.json"),
 		refused("special-configs", "invalid", "", "not a directory", dir{at: func(configs string) string {
 			os.Remove(configs)
-			syscall.Mkfifo(configs, 0o600)
+			makeFifo(configs, 0o600)
 			return configs
 		}}),
 	}

@@ -1,0 +1,7 @@
+//go:build !unix
+
+package dirtest
+
+import "errors"
+
+func makeFifo(string, uint32) error { return errors.ErrUnsupported }
