@@ -87,14 +87,16 @@ type plan struct {
 func (s *Store) checkpoint(ctx context.Context, again bool) error {
 	s.order.Lock()
 	seq := s.seq
-	image, err := s.core.Load().Image(ctx)
+	if seq == s.base.seq && !s.stale {
+		s.order.Unlock()
+		return nil
+	}
+	view, err := s.core.Load().View(ctx)
 	s.order.Unlock()
 	if err != nil {
 		return err
 	}
-	if seq == s.base.seq && !s.stale {
-		return nil
-	}
+	image := view.Image() // while ops go on
 	now := s.now()
 	files, report, err := configdir.Files(image.Snapshot, s.dir, now)
 	if err != nil {

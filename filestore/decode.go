@@ -13,7 +13,7 @@ func decodeCommon(image *memstore.Image, data []byte) (err error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return err
 	}
-	image.Meta, image.Types, image.SweepAt, image.Counted = c.Meta, c.Types, c.SweepAt, c.Counted
+	image.Meta, image.Types, image.SweepAt, image.Counted.From = c.Meta, c.Types, c.SweepAt, c.CountedFrom
 	for _, a := range c.Aliases {
 		image.Renamed[a.Ref] = memstore.Alias{ID: a.To, Ends: a.Ends}
 	}

@@ -241,7 +241,7 @@ func useDerived(ctx context.Context, st *poolkeeper.Store) error {
 }
 
 // copyOf copies a directory with its state directory.
-func copyOf(t *testing.T, dir string) string {
+func copyOf(t testing.TB, dir string) string {
 	t.Helper()
 	to := quickDir(t)
 	if err := os.CopyFS(to, os.DirFS(filepath.Dir(dir))); err != nil {

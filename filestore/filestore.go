@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -237,6 +238,8 @@ func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
 		return poolkeeper.Info{}, err
 	}
 	info.Ready, info.Epoch, info.Importing = got.Ready, got.Epoch, got.Importing
+	maps.Copy(info.Details, got.Details)
+	info.Warnings = append(info.Warnings, got.Warnings...)
 	info.Details["journal bytes"] = strconv.FormatInt(s.journal.Size(), 10)
 	return info, nil
 }

@@ -18,9 +18,9 @@ type common struct {
 	Aliases    []aliasLine       `json:"aliases,omitempty"`
 	Revisions  []revisionLine    `json:"revisions,omitempty"`
 	Structures map[string]string `json:"structures,omitempty"`
-	// Counted is what the idempotency keys of the last day stand for.
-	Counted []memstore.Counted `json:"counted,omitempty"`
-	SweepAt int                `json:"sweepAt,omitempty"`
+	// CountedFrom is the number of the first idempotency key that is remembered.
+	CountedFrom uint64 `json:"countedFrom,omitempty"`
+	SweepAt     int    `json:"sweepAt,omitempty"`
 }
 
 type aliasLine struct {
@@ -60,7 +60,7 @@ func encodeImage(image *memstore.Image, before *base) (map[string][]byte, *secti
 		fresh[name] = data
 		return name
 	}
-	c := common{Meta: image.Meta, Types: image.Types, Structures: map[string]string{}, SweepAt: image.SweepAt, Counted: image.Counted}
+	c := common{Meta: image.Meta, Types: image.Types, Structures: map[string]string{}, SweepAt: image.SweepAt, CountedFrom: image.Counted.From}
 	for ref, a := range image.Renamed {
 		c.Aliases = append(c.Aliases, aliasLine{ref, a.ID, a.Ends})
 	}
@@ -82,6 +82,7 @@ func encodeImage(image *memstore.Image, before *base) (map[string][]byte, *secti
 		return nil, nil, err
 	}
 	out.common = add(data)
+	out.counted = encodeCounted(&image.Counted, before, add)
 
 	for _, typ := range image.Types {
 		p := image.Pools[typ]
@@ -158,11 +159,16 @@ type sections struct {
 	common string
 	pools  map[string]string
 	values [shards]string
+	// counted :: number of the first record of a chunk → its section
+	counted map[uint64]string
 }
 
 func (s *sections) list() []string {
 	names := []string{s.common}
 	for _, n := range s.pools {
+		names = append(names, n)
+	}
+	for _, n := range s.counted {
 		names = append(names, n)
 	}
 	for _, n := range s.values {

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -77,6 +78,8 @@ func readState(fsys vfs.FS) (*manifest, *memstore.Image, error) {
 			return nil, nil, damaged(name, "its content is not what its name says")
 		case i == 0:
 			err = decodeCommon(image, data)
+		case isCounted(data):
+			err = decodeCounted(image, data)
 		default:
 			err = decodeLines(image, data)
 		}
@@ -84,6 +87,7 @@ func readState(fsys vfs.FS) (*manifest, *memstore.Image, error) {
 			return nil, nil, damaged(name, err.Error())
 		}
 	}
+	slices.SortFunc(image.Counted.Chunks, func(a, b memstore.CountedRecords) int { return cmp.Compare(a.First, b.First) })
 	return &m, image, nil
 }
 

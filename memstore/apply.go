@@ -129,12 +129,12 @@ func (s *Store) perform(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	}
 	res.Status = poolkeeper.Applied
 	if !res.Changed || s.dry {
-		res.Revision = s.revisions[lane(op.Key)]
+		res.Revision = s.revisions.get(lane(op.Key))
 		return res, nil
 	}
 	res.Revision = s.touch(op.Key)
 	if op.Key.Kind == poolkeeper.KindPool && !op.IsRuntime() {
-		s.structures[op.Key.Type] = res.Revision
+		s.structures.set(op.Key.Type, res.Revision)
 	}
 	return res, nil
 }
@@ -145,6 +145,7 @@ func (s *Store) decide(op *poolkeeper.Op) (poolkeeper.Result, error) {
 	if p == nil {
 		return poolkeeper.Result{}, notFound("provider")
 	}
+	s.keep(op.Key.Type, p)
 	res := poolkeeper.Decide(op, &p.literals, &p.state)
 	res.ID = p.id
 	return res, res.Err
@@ -153,11 +154,11 @@ func (s *Store) decide(op *poolkeeper.Op) (poolkeeper.Result, error) {
 // touch moves the revision of a key on.
 func (s *Store) touch(key poolkeeper.Key) poolkeeper.Revision {
 	l := lane(key)
-	r := s.revisions[l]
+	r := s.revisions.get(l)
 	r.Number++
 	r.Seq++
 	r.Writer = s.by
-	s.revisions[l] = r
+	s.revisions.set(l, r)
 	return r
 }
 

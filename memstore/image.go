@@ -16,7 +16,7 @@ type Image struct {
 	// key, of files and of token paths together.
 	Revisions  map[poolkeeper.Key]poolkeeper.Revision
 	Structures map[string]poolkeeper.Revision
-	Counted    []Counted
+	Counted    Counted
 	// SweepAt is how many sessions there must be before expired ones are
 	// forgotten.
 	SweepAt int
@@ -28,44 +28,13 @@ type Alias struct {
 	Ends int64
 }
 
-// A Counted is an increment that was counted under an idempotency key, with what
-// it was answered, and until when the key counts.
-type Counted struct {
-	Type      string `json:"type"`
-	Key       string `json:"key"`
-	ID        string `json:"id"` // that the op was given
-	N         int64  `json:"n"`
-	Until     int64  `json:"until"`
-	ReachedID string `json:"reached,omitempty"` // where it is another one
-	Count     int64  `json:"count"`
-}
-
-// Image copies what the store holds, sessions that have expired included. The
-// error is that of Load.
+// Image is the image of a View of now.
 func (s *Store) Image(ctx context.Context) (*Image, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if err := s.usable(); err != nil {
+	v, err := s.View(ctx)
+	if err != nil {
 		return nil, err
 	}
-	r := reading{s: s, snap: poolkeeper.NewSnapshot()}
-	for _, key := range []poolkeeper.Key{poolkeeper.MetaKey, poolkeeper.PoolsKey} {
-		if err := r.read(key); err != nil {
-			return nil, err
-		}
-	}
-	for _, values := range s.values {
-		maps.Copy(r.snap.Values, values)
-	}
-	image := &Image{
-		Snapshot: r.snap, Renamed: make(map[poolkeeper.Ref]Alias, len(s.aliases)),
-		Revisions: maps.Clone(s.revisions), Structures: maps.Clone(s.structures), SweepAt: s.sweepAt,
-	}
-	for ref, a := range s.aliases {
-		image.Renamed[ref] = Alias{a.id, a.ends}
-	}
-	image.Counted = s.allCounted()
-	return image, ctx.Err()
+	return v.Image(), ctx.Err()
 }
 
 // FromImage returns a Store that holds what an image has, epoch and revisions
@@ -77,15 +46,14 @@ func FromImage(image *Image, opts *Options) (*Store, error) {
 	}
 	s.meta = maps.Clone(image.Meta)
 	for key, d := range image.Values {
-		s.values[key.Kind][key] = d
+		s.values[key.Kind].set(key, d)
 	}
 	for ref, a := range image.Renamed {
-		s.aliases[ref] = alias{a.ID, a.Ends}
+		s.aliases.set(ref, alias{a.ID, a.Ends})
 	}
-	s.revisions, s.structures = maps.Clone(image.Revisions), maps.Clone(image.Structures)
+	s.revisions, s.structures = cowOf(image.Revisions), cowOf(image.Structures)
 	s.sweepAt = image.SweepAt
-	s.setCounted(image.Counted)
-	return s, nil
+	return s, s.counted.fill(image.Counted)
 }
 
 // Writer is the instance of the store, as its revisions name it.

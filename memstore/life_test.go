@@ -50,10 +50,10 @@ func TestExpiredSessionsAreForgotten(t *testing.T) {
 		}
 		advance(time.Second)
 	}
-	if n := len(s.values[poolkeeper.KindSession]); n > 500 {
+	if n := s.values[poolkeeper.KindSession].len(); n > 500 {
 		t.Errorf("%d sessions are kept, of which 60 live", n)
 	}
-	if n := len(s.revisions); n > 500 {
+	if n := s.revisions.len(); n > 500 {
 		t.Errorf("%d revisions are kept", n)
 	}
 }

@@ -92,7 +92,7 @@ func (r *reading) pool(typ string) {
 }
 
 func (r *reading) emptyPool(typ string) *poolkeeper.Pool {
-	return &poolkeeper.Pool{Type: typ, Revision: r.s.revisions[poolkeeper.PoolKey(typ)], Structure: r.s.structures[typ]}
+	return &poolkeeper.Pool{Type: typ, Revision: r.s.revisions.get(poolkeeper.PoolKey(typ)), Structure: r.s.structures.get(typ)}
 }
 
 func (r *reading) provider(ref poolkeeper.Ref) {
@@ -117,7 +117,7 @@ func (r *reading) provider(ref poolkeeper.Ref) {
 }
 
 func (r *reading) kind(kind poolkeeper.KeyKind) {
-	for key, d := range r.s.values[kind] {
+	for key, d := range r.s.values[kind].all {
 		if !expired(d, r.s.millis) {
 			r.snap.Values[key] = d
 		}

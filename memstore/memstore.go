@@ -61,17 +61,20 @@ type Store struct {
 	types  []string
 	pools  map[string]*pool
 	// aliases :: old ref → the id that it was renamed to
-	aliases map[poolkeeper.Ref]alias
-	values  map[poolkeeper.KeyKind]map[poolkeeper.Key]poolkeeper.Document
+	aliases *cowMap[poolkeeper.Ref, alias]
+	values  map[poolkeeper.KeyKind]*cowMap[poolkeeper.Key, poolkeeper.Document]
 	// revisions :: lane → its last change
-	revisions map[poolkeeper.Key]poolkeeper.Revision
+	revisions *cowMap[poolkeeper.Key, poolkeeper.Revision]
 	// structures :: type → the last change to its pool that was not of traffic
-	structures map[string]poolkeeper.Revision
-	counted    map[onceKey]onceResult
-	forgetAt   int // how many of those there must be before expired ones are looked for
+	structures *cowMap[string, poolkeeper.Revision]
+	counted    onceTable
 	// sweepAt is how many sessions there must be before expired ones are
 	// looked for.
 	sweepAt int
+
+	imaging sync.Mutex // held from View until the Image is made
+	view    *View      // that is under way
+	views   uint64     // how many there were
 }
 
 // New returns an uninitialised Store.
@@ -100,6 +103,7 @@ func (s *Store) Info(ctx context.Context) (poolkeeper.Info, error) {
 		info.Problem = poolkeeper.ErrUninitialized.Error()
 	default:
 		info.Ready, info.Epoch, info.Importing = true, s.meta["epoch"], s.meta["importing"] != ""
+		s.counted.describe(&info)
 	}
 	return info, nil
 }
@@ -129,7 +133,7 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	s.meta, s.types, s.pools, s.aliases, s.values, s.revisions, s.structures = nil, nil, nil, nil, nil, nil, nil
-	s.counted = nil
+	s.counted = onceTable{}
 	return nil
 }
 
@@ -166,7 +170,7 @@ func (s *Store) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 	}
 	s.meta, s.types, s.pools, s.aliases = next.meta, next.types, next.pools, next.aliases
 	s.values, s.revisions, s.structures = next.values, next.revisions, next.structures
-	s.counted = map[onceKey]onceResult{}
+	s.counted.init()
 	return nil
 }
 
@@ -177,10 +181,10 @@ func (s *Store) fill(snap *poolkeeper.Snapshot) error {
 		snap = &poolkeeper.Snapshot{}
 	}
 	s.pools = make(map[string]*pool, len(snap.Pools))
-	s.aliases = map[poolkeeper.Ref]alias{}
-	s.values = map[poolkeeper.KeyKind]map[poolkeeper.Key]poolkeeper.Document{}
-	s.revisions = map[poolkeeper.Key]poolkeeper.Revision{}
-	s.structures = map[string]poolkeeper.Revision{}
+	s.aliases = newCowMap[poolkeeper.Ref, alias]()
+	s.values = map[poolkeeper.KeyKind]*cowMap[poolkeeper.Key, poolkeeper.Document]{}
+	s.revisions = newCowMap[poolkeeper.Key, poolkeeper.Revision]()
+	s.structures = newCowMap[string, poolkeeper.Revision]()
 
 	for _, typ := range typesOf(snap) {
 		op := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey(typ)}

@@ -23,7 +23,7 @@ func (s *Store) makePool(typ string) *pool {
 // checkPool checks the condition of an op on a pool as a whole.
 func (s *Store) checkPool(op *poolkeeper.Op) (*pool, error) {
 	pl := s.pools[op.Key.Type]
-	return pl, check(op.If, pl != nil, func() string { return s.structures[op.Key.Type].String() })
+	return pl, check(op.If, pl != nil, func() string { return s.structures.get(op.Key.Type).String() })
 }
 
 func (s *Store) replacePool(op *poolkeeper.Op) (changed bool, err error) {
@@ -46,7 +46,7 @@ func (s *Store) replacePool(op *poolkeeper.Op) (changed bool, err error) {
 		return changed, nil
 	}
 	for i := range op.Providers {
-		delete(s.aliases, poolkeeper.Ref{Type: op.Key.Type, ID: op.Providers[i].ID})
+		s.aliases.delete(poolkeeper.Ref{Type: op.Key.Type, ID: op.Providers[i].ID})
 	}
 	*s.makePool(op.Key.Type) = next
 	return changed, nil
@@ -62,6 +62,9 @@ func (s *Store) reorderPool(op *poolkeeper.Op) (changed bool, err error) {
 	}
 	if err := permutes(op.Order, maps.Keys(pl.byID), "provider"); err != nil {
 		return false, err
+	}
+	if !s.dry {
+		s.keepOrder(pl)
 	}
 	for i, id := range op.Order {
 		p := pl.byID[id]

@@ -21,6 +21,7 @@ type provider struct {
 	definition []byte
 	literals   poolkeeper.Literals
 	state      poolkeeper.State
+	viewed     uint64 // the last View that has it, or for which it was kept
 }
 
 // An alias is where an old id leads.
@@ -47,7 +48,7 @@ func (s *Store) find(ref poolkeeper.Ref, at func() int64) *provider {
 	// Whoever gets an id loses its alias, so aliases make no circle.
 	now := at()
 	for {
-		a, ok := s.aliases[ref]
+		a, ok := s.aliases.lookup(ref)
 		if !ok || now >= a.ends {
 			return nil
 		}
@@ -87,7 +88,7 @@ func (s *Store) putProvider(op *poolkeeper.Op) (changed bool, err error) {
 	if old != nil {
 		changed = !next.equal(old)
 		if !s.dry {
-			*old = *next
+			s.become(op.Key.Type, old, next)
 		}
 		return changed, nil
 	}
@@ -97,7 +98,7 @@ func (s *Store) putProvider(op *poolkeeper.Op) (changed bool, err error) {
 	pl := s.makePool(op.Key.Type)
 	pl.byID[op.ID] = next
 	pl.order = append(pl.order, next)
-	delete(s.aliases, op.Ref())
+	s.aliases.delete(op.Ref())
 	return true, nil
 }
 
@@ -131,7 +132,7 @@ func (s *Store) patchProvider(op *poolkeeper.Op) (id string, changed bool, err e
 	if s.dry {
 		return p.id, changed, nil
 	}
-	*p = *successor(p, p.id, next, nil)
+	s.become(op.Key.Type, p, successor(p, p.id, next, nil))
 	return p.id, changed, nil
 }
 
@@ -145,6 +146,7 @@ func (s *Store) deleteProvider(op *poolkeeper.Op) (id string, changed bool, err 
 	}
 	pl := s.pools[op.Key.Type]
 	delete(pl.byID, p.id)
+	s.keepOrder(pl)
 	i := slices.Index(pl.order, p)
 	pl.order = slices.Delete(pl.order, i, i+1)
 	return p.id, true, nil
@@ -174,9 +176,9 @@ func (s *Store) renameProvider(op *poolkeeper.Op) (id string, changed bool, err 
 	}
 	old := p.id
 	delete(pl.byID, old)
-	*p = *successor(p, op.NewID, definition, nil)
+	s.become(op.Key.Type, p, successor(p, op.NewID, definition, nil))
 	pl.byID[p.id] = p
-	delete(s.aliases, poolkeeper.Ref{Type: op.Key.Type, ID: p.id})
-	s.aliases[poolkeeper.Ref{Type: op.Key.Type, ID: old}] = alias{p.id, s.at() + poolkeeper.AliasLife}
+	s.aliases.delete(poolkeeper.Ref{Type: op.Key.Type, ID: p.id})
+	s.aliases.set(poolkeeper.Ref{Type: op.Key.Type, ID: old}, alias{p.id, s.at() + poolkeeper.AliasLife})
 	return p.id, true, nil
 }

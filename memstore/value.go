@@ -2,14 +2,13 @@ package memstore
 
 import (
 	"bytes"
-	"maps"
 
 	"github.com/poolkeeper/poolkeeper"
 )
 
 // value returns the value under a key. A session that has expired is not there.
 func (s *Store) value(key poolkeeper.Key, at func() int64) (poolkeeper.Document, bool) {
-	d, ok := s.values[key.Kind][key]
+	d, ok := s.values[key.Kind].lookup(key)
 	if ok && expired(d, at) {
 		return poolkeeper.Document{}, false
 	}
@@ -36,7 +35,7 @@ func (s *Store) changeValue(op *poolkeeper.Op) (poolkeeper.Result, error) {
 		if res.Changed = true; s.dry {
 			return res, nil
 		}
-		delete(s.values[op.Key.Kind], op.Key)
+		s.values[op.Key.Kind].delete(op.Key)
 		res.Revision = s.touch(op.Key)
 		return res, nil
 	case poolkeeper.OpPatch:
@@ -65,9 +64,9 @@ func (s *Store) setValue(key poolkeeper.Key, old, next poolkeeper.Document, ther
 	res.Revision = s.touch(key)
 	next.Revision = res.Revision
 	if s.values[key.Kind] == nil {
-		s.values[key.Kind] = map[poolkeeper.Key]poolkeeper.Document{}
+		s.values[key.Kind] = newCowMap[poolkeeper.Key, poolkeeper.Document]()
 	}
-	s.values[key.Kind][key] = next
+	s.values[key.Kind].set(key, next)
 	if next.ExpiresAt != 0 {
 		s.sweep(key.Kind)
 	}
@@ -79,16 +78,16 @@ func (s *Store) setValue(key poolkeeper.Key, old, next poolkeeper.Document, ther
 func (s *Store) sweep(kind poolkeeper.KeyKind) {
 	const few = 64
 	values := s.values[kind]
-	if len(values) < max(few, s.sweepAt) {
+	if values.len() < max(few, s.sweepAt) {
 		return
 	}
 	now := s.at()
-	maps.DeleteFunc(values, func(key poolkeeper.Key, d poolkeeper.Document) bool {
+	values.deleteFunc(func(key poolkeeper.Key, d poolkeeper.Document) bool {
 		if !expired(d, func() int64 { return now }) {
 			return false
 		}
-		delete(s.revisions, key)
+		s.revisions.delete(key)
 		return true
 	})
-	s.sweepAt = 2 * len(values)
+	s.sweepAt = 2 * values.len()
 }
