@@ -45,6 +45,7 @@ func Files(snap *poolkeeper.Snapshot, dir string, now time.Time) (map[string]Fil
 		return nil, nil, err
 	}
 	l.files[poolsFile] = File{poolkeeper.PoolsKey, pools}
+	l.report.Steps = l.steps(prefixesOf(dir))
 	return l.files, l.report, nil
 }
 

@@ -91,6 +91,10 @@ type Report struct {
 	Written  []string `json:"written,omitempty"`
 	Replaced []string `json:"replaced,omitempty"`
 	Left     []string `json:"left,omitempty"`
+
+	// Steps are directories that must be there, besides those of files, for
+	// token paths with ".." to lead to their files, as Files found.
+	Steps []string `json:"-"`
 }
 
 func (r *Report) note(p, where string, code Code, format string, args ...any) {

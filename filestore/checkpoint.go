@@ -79,6 +79,8 @@ func (s *Store) bring(ctx context.Context) error {
 type plan struct {
 	write map[string]configdir.File
 	gone  []string
+	// steps are directories that token paths go through and out of again.
+	steps []string
 }
 
 // checkpoint makes the files what the state is, then records it, then trims the
@@ -113,7 +115,8 @@ func (s *Store) checkpoint(ctx context.Context, again bool) error {
 			unwritten = append(unwritten, n.String())
 		}
 	}
-	if len(p.write)+len(p.gone) > 0 {
+	p.steps = s.tree.missing(report.Steps)
+	if len(p.write)+len(p.gone)+len(p.steps) > 0 {
 		if s.intent == nil {
 			s.intent = &intent{Files: map[string][]string{}}
 		}
@@ -224,6 +227,13 @@ func (s *Store) writeFiles(p *plan) (failed []string, err error) {
 		}
 	}
 	slices.Sort(first)
+	for _, dir := range p.steps {
+		if err := s.tree.makeStep(dir); unwritable(err) {
+			failed = append(failed, dir+": "+err.Error())
+		} else if err != nil {
+			return nil, err
+		}
+	}
 	for _, phase := range [][]string{first, {poolsPath}, {config}} {
 		more, err := s.writeSome(p, phase)
 		if err != nil {

@@ -94,10 +94,11 @@ func (s *Store) look(ctx context.Context) (*theirs, error) {
 		return nil, err
 	}
 	now := s.now()
-	snap, _, err := configdir.ReadDir(ctx, s.dir, &configdir.ReadOptions{Now: func() time.Time { return now }})
+	snap, found, err := configdir.ReadDir(ctx, s.dir, &configdir.ReadOptions{Now: func() time.Time { return now }})
 	if err != nil {
 		return nil, err
 	}
+	s.report.setOutside(found)
 	t := &theirs{snap: snap, seen: before}
 	if t.files, _, err = configdir.Files(snap, s.dir, now); err != nil {
 		return nil, err

@@ -160,10 +160,11 @@ func (s *Store) begin(ctx context.Context, in *intent) error {
 		s.report.mu.Unlock()
 		return nil
 	}
-	snap, _, err := configdir.ReadDir(ctx, s.dir, &configdir.ReadOptions{Now: s.now})
+	snap, found, err := configdir.ReadDir(ctx, s.dir, &configdir.ReadOptions{Now: s.now})
 	if err != nil {
 		return err
 	}
+	s.report.setOutside(found)
 	if len(snap.Types) == 0 && len(snap.Values) == 0 {
 		raw, err := s.tree.read(poolsPath)
 		if err != nil || raw == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 )
 
 // Bounds of what is remembered for the operator.
@@ -26,6 +27,7 @@ type report struct {
 	notes     []Note
 	problem   string   // why the files are behind
 	unwritten []string // what no file can be made of
+	outside   []string // token files that are not read
 	restoring bool
 	written   time.Time // when the files were last written
 }
@@ -69,6 +71,20 @@ func (r *report) recent(now time.Time) []Note {
 	return slices.DeleteFunc(slices.Clone(r.notes), func(n Note) bool { return n.At < first })
 }
 
+// setOutside remembers which token files a directory names that lie outside of
+// its parent: they are neither read nor written.
+func (r *report) setOutside(found *configdir.Report) {
+	var outside []string
+	for _, n := range found.Warnings {
+		if n.Code == configdir.CodeTokenOutside {
+			outside = append(outside, n.String())
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outside = outside
+}
+
 func (r *report) unfinished() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,6 +100,7 @@ func (r *report) describe(info *poolkeeper.Info) {
 	for _, p := range r.unwritten {
 		info.Warnings = append(info.Warnings, "kept in the state directory alone: "+p)
 	}
+	info.Warnings = append(info.Warnings, r.outside...)
 	for _, n := range r.notes {
 		info.Warnings = append(info.Warnings, time.UnixMilli(n.At).UTC().Format(time.RFC3339)+" "+n.Text)
 	}

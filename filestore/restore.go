@@ -82,7 +82,7 @@ func (s *Store) restore(ctx context.Context, core *memstore.Store) error {
 	}
 	s.base = &base{files: map[string]configdir.File{}}
 	in := &intent{Seq: s.journal.Last(), Restore: true, Files: map[string][]string{}}
-	p := &plan{write: files}
+	p := &plan{write: files, steps: report.Steps}
 	if s.unfinished != nil {
 		in.Files = s.unfinished.Files
 	}

@@ -130,6 +130,26 @@ func (t *tree) replace(p string, data []byte) (dir dirName, err error) {
 	return dirName{fsys, parent}, vfs.Replace(fsys, name, data, 0o600)
 }
 
+// missing are those of some directories that do not exist.
+func (t *tree) missing(dirs []string) []string {
+	var missing []string
+	for _, p := range dirs {
+		if _, err := os.Stat(t.full(p)); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, p)
+		}
+	}
+	return missing
+}
+
+// makeStep makes a directory that a token path goes through.
+func (t *tree) makeStep(p string) error {
+	fsys, name, err := t.at(p)
+	if err != nil {
+		return err
+	}
+	return t.makeDirs(fsys, name)
+}
+
 // makeDirs makes directories whose names are durable.
 func (t *tree) makeDirs(fsys vfs.FS, name string) error {
 	if _, err := fsys.Stat(name); err == nil || !errors.Is(err, fs.ErrNotExist) {
