@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -114,4 +115,33 @@ func TestImagesWhileOthersCount(t *testing.T) {
 			t.Fatalf("the image is of %d increments and has %d", want, sum)
 		}
 	}
+}
+
+// BenchmarkView takes a view of 100,000 providers with a token each, for as long
+// as ops wait, and makes its image, while they do not.
+func BenchmarkView(b *testing.B) {
+	const providers = 100_000
+	s := New(nil)
+	snap := poolkeeper.NewSnapshot()
+	pool := &poolkeeper.Pool{Type: "t"}
+	for i := range providers {
+		ref := poolkeeper.Ref{Type: "t", ID: strconv.Itoa(i)}
+		pool.Providers = append(pool.Providers, poolkeeper.Provider{Ref: ref, Definition: []byte(`{"uuid":"` + ref.ID + `"}`)})
+		snap.Values[poolkeeper.TokenKey(ref)] = poolkeeper.Document{Data: []byte(`{}`)}
+	}
+	snap.AddPool(pool)
+	if err := s.Restore(b.Context(), snap); err != nil {
+		b.Fatal(err)
+	}
+	var took time.Duration
+	for b.Loop() {
+		began := time.Now()
+		v, err := s.View(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		took += time.Since(began)
+		v.Image()
+	}
+	b.ReportMetric(float64(took.Microseconds())/float64(b.N), "µs/view")
 }
