@@ -45,8 +45,9 @@ type ImportOptions struct {
 // Without Force, counters do not go back: a usageCount that is greater in the
 // directory is added up to, all other runtime state stays. A stored token is
 // replaced only by one that expires later; sessions are added. Definitions,
-// documents, files, config and password are those of the directory. Each thing
-// that was kept is listed. A second import of the same directory changes
+// documents, files, config and password are those of the directory. A provider
+// without a usable uuid is that of the store which has the same definition, see
+// [configdir.AdoptIDs]. Each thing that was kept is listed. A second import of the same directory changes
 // nothing.
 //
 // At the end the store is compared with the directory;
@@ -176,6 +177,10 @@ func (im *importer) restore() error {
 // update brings the directory into an initialised store.
 func (im *importer) update() error {
 	im.kept, im.claimed, im.used = map[poolkeeper.Key]bool{}, map[poolkeeper.Ref]bool{}, map[poolkeeper.Key]bool{}
+	// Before what is known by id is put in order by it.
+	if err := configdir.AdoptIDs(im.dir, im.store, im.result.Report, im.from != nil, im.comparing()); err != nil {
+		return err
+	}
 	if im.from != nil {
 		if err := im.prepare(); err != nil {
 			return err

@@ -37,7 +37,11 @@ func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyO
 	if err != nil {
 		return nil, poolkeeper.Annotate(err, "verify", "store")
 	}
-	c, err := configdir.CompareSnapshots(want, got, &configdir.CompareOptions{ContentOnly: opts.ContentOnly, AllowExternal: opts.AllowExternal, Dir: dir, Now: now})
+	comparing := &configdir.CompareOptions{ContentOnly: opts.ContentOnly, AllowExternal: opts.AllowExternal, Dir: dir, Now: now}
+	if err := configdir.AdoptIDs(want, got, nil, false, comparing); err != nil {
+		return nil, poolkeeper.Annotate(err, "verify", show.Name(dir))
+	}
+	c, err := configdir.CompareSnapshots(want, got, comparing)
 	if err != nil {
 		return nil, err
 	}
