@@ -99,6 +99,13 @@ func (s *Store) look(ctx context.Context) (*theirs, error) {
 		return nil, err
 	}
 	s.report.setOutside(found)
+	// A file holds no ids but uuids: the others are ours.
+	if s.base.image != nil {
+		err := configdir.AdoptIDs(snap, s.base.image.Snapshot, nil, false, &configdir.CompareOptions{Dir: s.dir, Now: func() time.Time { return now }})
+		if err != nil {
+			return nil, err
+		}
+	}
 	t := &theirs{snap: snap, seen: before}
 	if t.files, _, err = configdir.Files(snap, s.dir, now); err != nil {
 		return nil, err

@@ -4,10 +4,10 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 )
 
-// pair finds which provider of the file is which of those that were there, by
-// uuid, also by the one that it was given here since, as a checkpoint that was
-// cut off may have written that; by their content where they have none; and
-// those that have neither in common in their order, if they are as many.
+// pair finds which provider of the file is which of those that were there: by
+// its id, which is that of the same content where no uuid says it; by the uuid that
+// it was given here since, as a checkpoint that was cut off may have written that;
+// and those that have neither in common in their order, if they are as many.
 func pair(base []poolkeeper.Provider, texts [][]byte, now []string, given []poolkeeper.Provider) map[int]int {
 	ids, _ := poolkeeper.AssignIDs(texts)
 	byID := map[string]int{}
@@ -19,9 +19,6 @@ func pair(base []poolkeeper.Provider, texts [][]byte, now []string, given []pool
 	for i := range base {
 		byID[base[i].ID] = i
 	}
-	for i, id := range ids { // which of two has the better claim
-		byID[id] = i
-	}
 	partner, taken := map[int]int{}, map[int]bool{}
 	for i := range given {
 		if b, ok := byID[given[i].ID]; ok && !taken[b] {
@@ -30,7 +27,7 @@ func pair(base []poolkeeper.Provider, texts [][]byte, now []string, given []pool
 	}
 	var restB, restG []int
 	for b := range base {
-		if !taken[b] && ids[b][0] == '~' {
+		if !taken[b] && (ids[b][0] == '~' || base[b].ID[0] == '~') {
 			restB = append(restB, b)
 		}
 	}

@@ -69,12 +69,15 @@ func TestDerivedIDs(t *testing.T) {
 		ctx := t.Context()
 		mustImport(t, st, dirtest.WriteTree(t, map[string]string{
 			"configs/config.json":         `{}`,
-			"configs/provider_pools.json": `{"openai-custom":[{"customName":"nouuid"},{"customName":"nouuid"}],"x":[]}`,
+			"configs/provider_pools.json": `{"openai-custom":[{"customName":"nouuid"},{"customName":"nouuid"}],"x":[],"y":[{"n":1},{"n":1}]}`,
 		}), nil)
 		first := poolkeeper.Ref{Type: "openai-custom", ID: "~38d2cb86184d600f"}
 		patch(t, st, first, `{"customName":"changed"}`)
 		must(st.Usage(ctx, first, 3))
 		must(st.PutProvider(ctx, poolkeeper.Ref{Type: "x", ID: "~q"}, []byte(`{"customName":"x"}`), poolkeeper.Always))
+		y := snapshot(t, st).Pools["y"].Providers
+		must(st.Usage(ctx, y[1].Ref, 2))
+		must(st.ReorderPool(ctx, "y", []string{y[1].ID, y[0].ID}, poolkeeper.Always))
 		dir, _ := write(t, snapshot(t, st))
 		same(t, st, dir)
 		if n := snapshot(t, st).Provider(poolkeeper.Ref{Type: first.Type, ID: first.ID + ".2"}).Count(poolkeeper.UsageCount); n != 0 {
@@ -216,6 +219,37 @@ func TestDerivedIDTaken(t *testing.T) {
 		if n.Where == "t[1].uuid" && !strings.HasSuffix(n.Text, "addressed as "+was.ID) {
 			t.Errorf("%s", n)
 		}
+	}
+	same(t, st, dir)
+}
+
+// TestDerivedIDsOfSharedUUID: which of two has their uuid as its id is settled when
+// they get their ids, whatever the order is later.
+func TestDerivedIDsOfSharedUUID(t *testing.T) {
+	st := imported(t, dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": `{"t":[{"uuid":"u","n":1},{"uuid":"u","n":2}]}`}))
+	was := snapshot(t, st).Pools["t"].Providers
+	must(st.Usage(t.Context(), was[1].Ref, 2))
+	must(st.ReorderPool(t.Context(), "t", []string{was[1].ID, "u"}, poolkeeper.Always))
+	dir, _ := write(t, snapshot(t, st))
+	same(t, st, dir)
+}
+
+// TestDerivedIDsOfNewToken: a token that only the directory has is that of the
+// stored provider.
+func TestDerivedIDsOfNewToken(t *testing.T) {
+	const path = `"KIRO_OAUTH_CREDS_FILE_PATH":"configs/kiro/a.json"`
+	st := imported(t, dirtest.WriteTree(t, map[string]string{"configs/provider_pools.json": `{"claude-kiro-oauth":[{"n":1}]}`}))
+	p := snapshot(t, st).Pools["claude-kiro-oauth"].Providers[0].Ref
+	patch(t, st, p, "{"+path+"}")
+	dir := dirtest.WriteTree(t, map[string]string{
+		"configs/provider_pools.json": `{"claude-kiro-oauth":[{"n":1,` + path + `}]}`, "configs/kiro/a.json": `{"accessToken":"SECRET"}`,
+	})
+	mustImport(t, st, dir, nil)
+	if d, ok := snapshot(t, st).Token(p); !ok || string(d.Data) != `{"accessToken":"SECRET"}` {
+		t.Error("it is stored under another id")
+	}
+	if tok, err := st.Token(t.Context(), p); err != nil || tok.Owner != p {
+		t.Errorf("owner %v, %v", tok.Owner, err)
 	}
 	same(t, st, dir)
 }
