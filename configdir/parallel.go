@@ -3,34 +3,35 @@ package configdir
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // inParallel calls do for each item, several at a time, since most of the time
 // goes by waiting for the disk. It returns one of the errors, after all calls
 // have ended.
 func inParallel(ctx context.Context, items []string, do func(string) error) error {
+	return parallel(ctx, len(items), func(i int) error { return do(items[i]) })
+}
+
+// parallel does so for the numbers from 0 to n.
+func parallel(ctx context.Context, n int, do func(int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	next := make(chan string)
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(8, len(items)) {
+	for range min(8, n) {
 		wg.Go(func() {
-			for item := range next {
-				if err := do(item); err != nil {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				if err := do(i); err != nil {
 					cancel(err)
 				}
 			}
 		})
 	}
-feed:
-	for _, item := range items {
-		select {
-		case next <- item:
-		case <-ctx.Done():
-			break feed
-		}
-	}
-	close(next)
 	wg.Wait()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -223,14 +223,10 @@ func (t *target) write(ctx context.Context, files map[string]File, steps []strin
 			return t.refusal(d, err)
 		}
 	}
-	err := inParallel(ctx, first, func(p string) error { return t.replace(p, files[p].Data) })
-	if err == nil {
-		err = inParallel(ctx, all, t.sync)
+	if err := t.writeMany(ctx, first, all, files); err != nil {
+		return err
 	}
-	if err == nil {
-		err = inParallel(ctx, external, t.syncExternal)
-	}
-	if err != nil {
+	if err := inParallel(ctx, external, t.syncExternal); err != nil {
 		return err
 	}
 	for _, p := range []string{poolsFile, configFile} {
@@ -248,21 +244,86 @@ func (t *target) write(ctx context.Context, files map[string]File, steps []strin
 	return nil
 }
 
-// replace writes one file.
-func (t *target) replace(p string, data []byte) error {
-	in, name := t.at(p)
-	if in == nil {
-		return &poolkeeper.Error{Action: "write", Key: display(t.given, p), Err: poolkeeper.ErrInternal, Detail: "its directory is not open"}
+// manyFiles is from how many files on it pays to sync a whole file system, with what
+// others have written to it, in place of each file.
+const manyFiles = 256
+
+// writeMany writes files and makes the names in directories durable, those of one
+// root together.
+func (t *target) writeMany(ctx context.Context, paths, dirs []string, files map[string]File) error {
+	type part struct {
+		files []vfs.Replacement
+		dirs  []string
+		paths map[string]string // by the names
 	}
-	if err := vfs.Replace(in, name, data, 0o600); err != nil {
-		return t.refusal(p, err)
+	parts := map[vfs.FS]*part{}
+	of := func(p string) (*part, string, error) {
+		in, name := t.at(p)
+		if in == nil {
+			return nil, "", t.unopened(p)
+		}
+		if parts[in] == nil {
+			parts[in] = &part{paths: map[string]string{}}
+		}
+		parts[in].paths[name] = p
+		return parts[in], name, nil
 	}
+	for _, p := range paths {
+		to, name, err := of(p)
+		if err != nil {
+			return err
+		}
+		to.files = append(to.files, vfs.Replacement{Name: name, Data: files[p].Data})
+	}
+	for _, d := range dirs {
+		to, name, err := of(d)
+		if err != nil {
+			return err
+		}
+		to.dirs = append(to.dirs, name)
+	}
+	for in, p := range parts {
+		each := func(n int, do func(int) error) error { return parallel(ctx, n, do) }
+		replace := vfs.ReplaceEach
+		if len(p.files) >= manyFiles {
+			replace = vfs.ReplaceMany
+		}
+		err := replace(in, p.files, p.dirs, 0o600, each, t.written)
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			return t.refusal(p.paths[pe.Path], pe)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// written counts a file.
+func (t *target) written() {
 	if t.progress != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.done++
 		t.progress(t.done, t.total)
 	}
+}
+
+func (t *target) unopened(p string) error {
+	return &poolkeeper.Error{Action: "write", Key: display(t.given, p), Err: poolkeeper.ErrInternal, Detail: "its directory is not open"}
+}
+
+// replace writes one file.
+func (t *target) replace(p string, data []byte) error {
+	in, name := t.at(p)
+	if in == nil {
+		return t.unopened(p)
+	}
+	if err := vfs.Replace(in, name, data, 0o600); err != nil {
+		return t.refusal(p, err)
+	}
+	t.written()
 	return nil
 }
 

@@ -33,6 +33,14 @@ func (f *file) unlock() {
 	}
 }
 
+// sameDevice reports whether two files are on one file system. Those of a test that
+// has none are.
+func sameDevice(a, b fs.FileInfo) bool {
+	x, ok := a.Sys().(*syscall.Stat_t)
+	y, also := b.Sys().(*syscall.Stat_t)
+	return ok == also && (!ok || x.Dev == y.Dev)
+}
+
 // keepOwner gives a file the mode and the owner of the one that it will replace.
 // The owner can be kept only by those who may give files away; to all others it
 // is their own anyway, or the file becomes theirs.
@@ -42,7 +50,10 @@ func keepOwner(fsys FS, f File, name string, perm fs.FileMode) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case err != nil || !old.Mode().IsRegular():
-		return f.Chmod(perm) // the umask may have taken some
+		if now, err := f.Stat(); err == nil && now.Mode().Perm() == perm {
+			return nil
+		}
+		return f.Chmod(perm) // the umask has taken some
 	}
 	if err := ownAs(f, old); err != nil {
 		return err

@@ -4,13 +4,10 @@
 package vfs
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -33,6 +30,10 @@ type FS interface {
 	// SyncDir makes the names in a directory durable: files that were made,
 	// renamed or removed in it. It does nothing where the system cannot.
 	SyncDir(name string) error
+	// SyncAll returns what syncs the whole file system that the directory is on;
+	// [errors.ErrUnsupported] where that cannot be relied on. What lies below may be
+	// on others.
+	SyncAll() (Syncer, error)
 	Close() error
 }
 
@@ -204,10 +205,7 @@ func WriteFile(fsys FS, name string, data []byte, perm fs.FileMode) error {
 // as long as the file system allows, and ends in .tmp, so that what a crash
 // leaves behind is known to be transient.
 func Replace(fsys FS, name string, data []byte, perm fs.FileMode) (err error) {
-	var random [8]byte
-	rand.Read(random[:]) // never fails
-	temp := path.Join(parent(name), TempPrefix+hex.EncodeToString(random[:])+".tmp")
-	f, err := fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	temp, f, err := create(fsys, name, perm)
 	if err != nil {
 		return err
 	}
@@ -216,10 +214,7 @@ func Replace(fsys FS, name string, data []byte, perm fs.FileMode) (err error) {
 			fsys.Remove(temp)
 		}
 	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = keepOwner(fsys, f, name, perm)
-	}
+	err = fill(fsys, f, name, data, perm)
 	if err == nil {
 		err = f.Sync()
 	}

@@ -160,6 +160,26 @@ func (f *faulty) SyncDir(name string) error {
 	return f.FS.SyncDir(name)
 }
 
+func (f *faulty) SyncAll() (vfs.Syncer, error) {
+	all, err := f.FS.SyncAll()
+	if err != nil {
+		return nil, err
+	}
+	return &syncer{all, f.plan}, nil
+}
+
+type syncer struct {
+	vfs.Syncer
+	plan *Plan
+}
+
+func (s *syncer) Sync() error {
+	if _, err := s.plan.call("syncall", "."); err != nil {
+		return err
+	}
+	return s.Syncer.Sync()
+}
+
 type file struct {
 	vfs.File
 	plan *Plan

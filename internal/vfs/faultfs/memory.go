@@ -1,6 +1,7 @@
 package faultfs
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -26,6 +27,8 @@ type Memory struct {
 	// or removed since the last SyncDir whether that has reached the disk; nil
 	// for none. A rename is one change, of the name that it gives.
 	KeepName func(name string) bool
+	// OneByOne says that files and names are synced each by itself only.
+	OneByOne bool
 }
 
 // A change is what was done to the names: to gets what from had, or a new file,
@@ -163,6 +166,28 @@ func (m *Memory) SyncDir(string) error {
 	m.durable, m.changes = maps.Clone(m.names), nil
 	return nil
 }
+
+// SyncAll is not known where OneByOne is set.
+func (m *Memory) SyncAll() (vfs.Syncer, error) {
+	if m.OneByOne {
+		return nil, errors.ErrUnsupported
+	}
+	return syncAll{m}, nil
+}
+
+type syncAll struct{ m *Memory }
+
+func (s syncAll) Sync() error {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	for _, n := range s.m.names {
+		n.synced = slices.Clone(n.data)
+	}
+	s.m.durable, s.m.changes = maps.Clone(s.m.names), nil
+	return nil
+}
+
+func (s syncAll) Close() error { return nil }
 
 func (m *Memory) Close() error { return nil }
 
