@@ -141,6 +141,12 @@ func (w *walker) enter(in *os.Root, name, p, real string, above []string) error 
 	if p == configFile || p == poolsFile || p == passwordFile {
 		return w.root.refuse(p, poolkeeper.ErrInvalid, "it is a directory, and must be a file")
 	}
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if done, err := w.leaf(in, name, p, real); done {
+		return err
+	}
 	sub, err := in.OpenRoot(name)
 	if err != nil {
 		return w.root.listed(p, err)
