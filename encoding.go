@@ -104,12 +104,29 @@ func EncodeTokenOwner(r Ref) []byte {
 
 // DecodeTokenOwner reads what [EncodeTokenOwner] wrote.
 func DecodeTokenOwner(data []byte) (Ref, error) {
+	if r, ok := plainOwner(data); ok {
+		return r, r.Validate()
+	}
 	var pair []string
 	if err := json.Unmarshal(data, &pair); err != nil || len(pair) != 2 {
 		return Ref{}, Errorf(ErrInvalid, "the owner of a token path is not written as [type, id]")
 	}
 	r := Ref{pair[0], pair[1]}
 	return r, r.Validate()
+}
+
+// plainOwner reads the owner as nearly all are written: without white space, and
+// with nothing but ASCII that needs no escape.
+func plainOwner(data []byte) (r Ref, ok bool) {
+	for _, c := range data {
+		if c < ' ' || c > '~' || c == '\\' {
+			return r, false
+		}
+	}
+	s, begins := strings.CutPrefix(string(data), `["`)
+	s, ends := strings.CutSuffix(s, `"]`)
+	r.Type, r.ID, ok = strings.Cut(s, `","`)
+	return r, begins && ends && ok && !strings.Contains(r.Type, `"`) && !strings.Contains(r.ID, `"`)
 }
 
 // SessionName is the name of the session of a bearer: the SHA-256 of it in
