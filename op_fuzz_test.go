@@ -38,6 +38,16 @@ func FuzzDecodeOp(f *testing.F) {
 		if err != nil {
 			return
 		}
+		// An empty list is none.
+		if len(op.Order) == 0 {
+			op.Order = nil
+		}
+		if len(op.Providers) == 0 {
+			op.Providers = nil
+		}
+		if len(op.Data) == 0 {
+			op.Data = nil
+		}
 		once, err := poolkeeper.EncodeOp(&op)
 		if err != nil {
 			t.Fatalf("what was read cannot be written: %v", err)

@@ -34,6 +34,10 @@ const (
 	frameMagic   = "PKFR"
 	frameHeader  = 24
 	suffix       = ".log"
+
+	// maxSequence is more than a journal ever comes to; with it no sum of
+	// sequences overflows.
+	maxSequence = 1 << 62
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -67,7 +71,7 @@ func parseHeader(b []byte) (h header, ok bool) {
 		return h, false
 	}
 	h = header{binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[8:])}
-	return h, 0 < h.due && h.due <= h.first
+	return h, 0 < h.due && h.due <= h.first && h.first <= maxSequence
 }
 
 // beginFrame reserves the header of a frame; endFrame fills it in.
@@ -131,7 +135,7 @@ func parseFrame(b []byte) (f frame, fault string) {
 		return f, faultSum
 	}
 	f.first, f.count, f.data = binary.LittleEndian.Uint64(b[8:]), int(binary.LittleEndian.Uint32(b[16:])), b[frameHeader:]
-	if f.count < 1 || f.count > len(f.data) || f.first == 0 || f.first+uint64(f.count) < f.first {
+	if f.count < 1 || f.count > len(f.data) || f.first == 0 || f.first > maxSequence {
 		return f, faultRecords
 	}
 	rest := f.data
