@@ -238,13 +238,12 @@ func (l *lane) run(w *work) {
 // gather lets those who have just been answered go first, as long as more of
 // them come back: what they do next then travels in this batch and not behind
 // it. A few turns in which nobody came are because some of them may be running
-// on another processor. Where a turn goes to somebody who has other work to do,
-// as all do where the processors are busy, nobody is waited for, for a while.
+// on another processor. Where a turn goes to others who have work to do, as all
+// do where the processors are busy, nobody is waited for, for a while.
 func (l *lane) gather() {
 	const (
 		patience = 10
-		turn     = 20 * time.Microsecond // and for each who came
-		each     = 5 * time.Microsecond
+		turn     = time.Millisecond
 		hurries  = 64
 	)
 	if l.hurried > 0 {
@@ -254,16 +253,12 @@ func (l *lane) gather() {
 	last, at := l.incoming.Load(), time.Now()
 	for idle := 0; idle < patience; idle++ {
 		runtime.Gosched()
-		now, came := l.incoming.Load(), 0
-		for c := now; c != last; c = c.next {
-			came++
-		}
 		was := at
-		if at = time.Now(); at.Sub(was) > turn+time.Duration(came)*each {
+		if at = time.Now(); at.Sub(was) > turn {
 			l.hurried = hurries
 			return
 		}
-		if came > 0 {
+		if now := l.incoming.Load(); now != last {
 			last, idle = now, 0
 		}
 	}
