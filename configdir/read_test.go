@@ -319,3 +319,15 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("WriteDir: %v", err)
 	}
 }
+
+// What an instance keeps in its directory is no part of it.
+func TestLockFileIsNothing(t *testing.T) {
+	dir := dirtest.WriteTree(t, map[string]string{"configs/.poolkeeper.lock": "1 /state\n", "configs/a.lock": "x", "configs/config.json": "{}"})
+	snap, report, err := configdir.ReadDir(t.Context(), dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(snap.Values) != 1 || report.Scanned != 2 || len(report.Transient) != 1 || report.Transient[0] != "configs/a.lock" {
+		t.Errorf("%d values, %d files, transient %q", len(snap.Values), report.Scanned, report.Transient)
+	}
+}

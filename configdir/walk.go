@@ -117,8 +117,15 @@ func (w *walker) list(in *os.Root, at string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
+// LockFile is what an instance that has the directory as its store keeps in it.
+// It is nobody's content: no report names it.
+const LockFile = ".poolkeeper.lock"
+
 // file takes a regular file, unless it is transient.
 func (w *walker) file(p, real string, read func(limit int64) ([]byte, error)) error {
+	if p == Name+"/"+LockFile {
+		return nil
+	}
 	w.report.Scanned++
 	if isTransient(p) {
 		w.report.Transient = append(w.report.Transient, p)

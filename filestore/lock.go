@@ -8,12 +8,12 @@ import (
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
 
-// lockFile stays in the directory. By its name it is transient, so that no
-// import or export takes it along.
-const lockFile = ".poolkeeper.lock"
+// lockFile stays in the directory.
+const lockFile = configdir.LockFile
 
 // hold takes the directory for this process, whatever state directory it has.
 func (s *Store) hold() error {
