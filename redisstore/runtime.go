@@ -217,8 +217,9 @@ func (w *work) prepareUsage() *failure {
 // usageArgs are the arguments of the script, see usage.lua.
 func (w *work) usageArgs(unknown int) []string {
 	rev := w.view.rev
-	args := make([]string, 3, 4+4*len(w.rows)+4*unknown+16)
-	added := make([]byte, 0, 4*len(w.rows))
+	const fixed = 5
+	args := make([]string, fixed, fixed+1+4*len(w.rows)+4*unknown+16)
+	added, used := make([]byte, 0, 4*len(w.rows)), make([]byte, 0, 26*len(w.rows))
 	var t clock
 	for i := range w.rows {
 		r := &w.rows[i]
@@ -228,8 +229,11 @@ func (w *work) usageArgs(unknown int) []string {
 			rev = ""
 		}
 		r.count = poolkeeper.AddCount(k.count, r.n)
-		args = append(args, k.usageCount, strconv.FormatInt(r.count, 10), k.lastUsed, r.used)
-		added = append(strconv.AppendInt(added, r.n, 10), ' ')
+		args = append(args, k.usageCount, strconv.FormatInt(r.count, 10))
+		if k.left != w.view.number || k.used != r.used {
+			args = append(args, k.lastUsed, r.used)
+		}
+		added, used = append(strconv.AppendInt(added, r.n, 10), ' '), append(used, r.used...)
 	}
 	if rev != "" {
 		w.foresee()
@@ -238,7 +242,7 @@ func (w *work) usageArgs(unknown int) []string {
 			r.known.count, r.known.used = r.count, r.used
 		}
 	}
-	args[0], args[1], args[2] = rev, strconv.Itoa(len(w.rows)), string(added)
+	args[0], args[1], args[2], args[3], args[4] = rev, strconv.Itoa(len(w.rows)), string(added), string(used), strconv.Itoa(len(args)-fixed)
 	seeds := len(args)
 	args = append(args, "")
 	n := 0

@@ -3,9 +3,11 @@
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
 -- ARGV  the revision of the pool at which the writer knows the state of all of
 --       its rows, or nothing; m, the number of rows, one for each provider;
---       what each adds, in one text; for each row "<id>:usageCount", what it
---       becomes at that revision, "<id>:lastUsed" and the literal of that; s,
---       the number of seeds; for each seed the number of its row, the count and
+--       what each adds, in one text; the literals of when each was used, 26
+--       bytes each, in one text; q, the number of arguments that follow for the
+--       rows: for each "<id>:usageCount" and what that becomes at that revision,
+--       and where it is another one "<id>:lastUsed" and that literal; s, the
+--       number of seeds; for each seed the number of its row, the count and
 --       the literal of lastUsed in the definition, and the SHA-1 of that; then,
 --       for each row that an op under an old id is in, the number of the row
 --       and that id.
@@ -13,17 +15,20 @@
 -- (after a ^ where lastUsed was later already), or
 --   ?   the state lacks one of the two, and no seed fits the definition
 --   !   there is no such provider     ><id>  it was renamed to that one
-local m = tonumber(ARGV[FIRST + 1])
-local first = FIRST + 3
-local last = first + 4 * m - 1
+local first = FIRST + 5
+local last = first + tonumber(ARGV[FIRST + 4]) - 1
 if ctl[2] == ARGV[FIRST] then
   -- Nobody has changed the pool since: no need to read what the writer knows.
   redis.call('HSET', KEYS[2], unpack(ARGV, first, last))
   return finish('=', 'state', table.concat(ARGV, '\0', first, last))
 end
-local names = {}
-for i = 1, m do
-  names[2 * i - 1], names[2 * i] = ARGV[first + 4 * i - 4], ARGV[first + 4 * i - 2]
+local m, names = tonumber(ARGV[FIRST + 1]), {}
+for i = first, last, 2 do
+  local field = ARGV[i]
+  if string.sub(field, -11) == ':usageCount' then
+    names[#names + 1] = field
+    names[#names + 1] = string.sub(field, 1, -12) .. ':lastUsed'
+  end
 end
 local old = redis.call('HMGET', KEYS[2], unpack(names))
 local set, results, k = {}, {}, 0
@@ -59,7 +64,7 @@ end
 local added = string.gmatch(ARGV[FIRST + 2], '%d+')
 local find = string.find
 for i = 1, m do
-  local n, now = tonumber(added()), ARGV[first + 4 * i - 1]
+  local n, now = tonumber(added()), string.sub(ARGV[FIRST + 3], 26 * i - 25, 26 * i)
   local v, was, field = old[2 * i - 1], old[2 * i], names[2 * i - 1]
   local from, refused = nil, moved[i]
   -- While the state of providers that a replacement removed is being swept,
