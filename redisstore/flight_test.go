@@ -191,6 +191,9 @@ func TestFlightsAmongOthers(t *testing.T) {
 			r.must(b, useOp("c", 1))
 			c.faults.Seed, c.faults.Only = seed, []string{"EVALSHA"}
 			proxy.SetFaults(c.faults)
+			if c.faults.CutAfter > 0 { // so that it occurs, whatever chance has it
+				proxy.CutAfterRequest(3, "EVALSHA")
+			}
 			var mu sync.Mutex
 			seen := map[string]bool{}
 			told := func(res poolkeeper.Result) {
