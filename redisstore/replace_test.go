@@ -237,10 +237,9 @@ func TestUnsweptStateIsNotTaken(t *testing.T) {
 	r.try(b, replaceOp("a", "c"))
 	close(stop)
 	wg.Wait()
-	if r.srv.DoString("HGET", "t:ctl:{"+rigPool+"}", "sweep") == "" {
-		r.srv.DoInt("HSET", "t:ctl:{"+rigPool+"}", "sweep", "1")
-		r.srv.DoInt("HSET", "t:state:{"+rigPool+"}", "b:usageCount", "100", "b:lastUsed", `"2026-01-25T10:30:00.000Z"`)
-	}
+	// It may have got as far as that after all.
+	r.srv.DoInt("HSETNX", "t:ctl:{"+rigPool+"}", "sweep", "1")
+	r.srv.DoInt("HSET", "t:state:{"+rigPool+"}", "b:usageCount", "100", "b:lastUsed", `"2026-01-25T10:30:00.000Z"`)
 	r.refused(r.b, useOp("b", 1), poolkeeper.ErrNotFound)
 	r.refused(r.b, errorOp("b"), poolkeeper.ErrNotFound)
 	r.must(r.b, defineOp(poolkeeper.OpAddProvider, "b", ""))

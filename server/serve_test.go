@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,17 @@ func TestLastAnswer(t *testing.T) {
 	}
 	g.leave <- struct{}{}
 	answered()
+	// net/http would find the connection idle the next time that it looks, at the
+	// latest after half a second.
+	if err := c.SetReadDeadline(time.Now().Add(600 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatalf("a connection that was in use is closed, or was told something: %v", err)
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
 	for last := false; !last; {
 		send()
 		<-g.entered

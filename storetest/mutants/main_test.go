@@ -1,6 +1,8 @@
 package main
 
 import (
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +25,11 @@ func TestEveryMutantApplies(t *testing.T) {
 			t.Errorf("%s: %v", m.name, err)
 			continue
 		}
-		if _, err := m.apply(string(source)); err != nil {
+		mutated, err := m.apply(string(source))
+		if err == nil && filepath.Ext(m.file) == ".go" {
+			_, err = parser.ParseFile(token.NewFileSet(), m.file, mutated, 0)
+		}
+		if err != nil {
 			t.Errorf("%s: %v", m.name, err)
 		}
 	}
