@@ -37,19 +37,20 @@ const maxPasswordBody = 6*poolkeeper.MaxPassword + 4096
 
 func (s *Server) accessRoutes() []route {
 	const tag, sessions = "access", base + "/sessions"
-	password := &bodyRule{kind: smallBody, limit: maxPasswordBody, schema: passwordBody{}}
-	bearer := headerRule{bearerHeader, "the bearer of the session, percent-encoded", true}
+	password := &bodyRule{kind: smallBody, limit: maxPasswordBody, schema: passwordBody{}, example: `{"password":"correct horse battery"}`}
+	bearer := headerRule{bearerHeader, "the bearer of the session, percent-encoded", true, "5f0c9a77"}
 	return []route{
 		{method: http.MethodPut, path: base + "/password", id: "put-password", summary: "Set the UI password, which is kept hashed", tag: tag,
 			body: password, handle: s.putPassword},
 		{method: http.MethodPost, path: base + "/password/verify", id: "verify-password", summary: "Tell whether a password is the UI password", tag: tag,
-			body: password, answer: answerRule{kind: jsonAnswer, about: "whether it is", schema: verdict{}}, handle: s.verifyPassword},
-		{method: http.MethodGet, path: sessions, id: "get-session", summary: "Read a session that has not expired", tag: tag, headers: []headerRule{bearer},
+			limited: true, about: "After too many that are not it, the answer is 429 for a while.",
+			body: password, answer: answerRule{kind: jsonAnswer, about: "whether it is", schema: verdict{}, example: `{"valid":true}`}, handle: s.verifyPassword},
+		{method: http.MethodGet, path: sessions, id: "get-session", summary: "Read a session that has not expired", tag: tag, missing: true, headers: []headerRule{bearer},
 			answer: answerRule{kind: jsonAnswer, about: "the document of the session as it is kept; its end is in Session-Expires", schema: anyObject{}}, handle: s.getSession},
 		{method: http.MethodPut, path: sessions, id: "put-session", summary: "Begin a session, or change it", tag: tag,
-			headers: []headerRule{bearer, {expiresHeader, "when it ends, as RFC 3339 writes it; never where it is left out", false}},
-			body:    &bodyRule{limit: poolkeeper.MaxDocument, about: "the document of the session, kept to the byte", schema: anyObject{}}, handle: s.putSession},
-		{method: http.MethodDelete, path: sessions, id: "delete-session", summary: "End a session", tag: tag, headers: []headerRule{bearer}, handle: s.deleteSession},
+			headers: []headerRule{bearer, {expiresHeader, "when it ends, as RFC 3339 writes it; never where it is left out", false, "2096-06-01T13:00:00Z"}},
+			body:    &bodyRule{limit: poolkeeper.MaxDocument, about: "the document of the session, kept to the byte", schema: anyObject{}, example: `{"username":"admin"}`}, handle: s.putSession},
+		{method: http.MethodDelete, path: sessions, id: "delete-session", summary: "End a session", tag: tag, missing: true, headers: []headerRule{bearer}, handle: s.deleteSession},
 	}
 }
 

@@ -24,8 +24,10 @@ type answerRule struct {
 	status int // 200 where it is 0
 	about  string
 	media  string // JSON where it is empty
-	schema any    // a value of the Go type; nil for any JSON
-	tagged bool   // carries an ETag, and honours If-None-Match where it is a read
+	// example is a body; that of a write has one where this is empty.
+	example string
+	schema  any  // a value of the Go type; nil for any JSON
+	tagged  bool // carries an ETag, and honours If-None-Match where it is a read
 	// creates says that the write may add a provider: the answer is then 201,
 	// with a Location.
 	creates bool

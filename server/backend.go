@@ -24,14 +24,18 @@ func (s *Server) backendRoutes() []route {
 	const tag = "backend"
 	return []route{
 		{method: http.MethodPost, path: base + "/ops", id: "apply", summary: "Apply ops, and answer each", tag: tag,
-			body:   &bodyRule{limit: maxOpsBody, about: "up to 1000 ops, as docs/formats.md has them", schema: []opBody{}},
-			answer: answerRule{kind: jsonAnswer, about: "a result for each op, in its place", schema: []opResult{}}, handle: s.apply},
+			about: "Each op is applied whole or not at all, and by itself: one that is refused is an error in its own result, and the answer is 200 all the same.",
+			body: &bodyRule{limit: maxOpsBody, about: "up to 1000 ops, as docs/formats.md has them", schema: []opBody{},
+				example: `[{"kind":"usage","key":{"kind":"pool","type":"openai-custom"},"id":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","n":1}]`},
+			answer: answerRule{kind: jsonAnswer, about: "a result for each op, in its place", schema: []opResult{},
+				example: `[{"status":"applied","revision":"42-9f86d081884c7d65-17","id":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","count":8,"changed":true}]`}, handle: s.apply},
 		{method: http.MethodPost, path: base + "/load", id: "load", summary: "Read some keys, or everything", tag: tag,
-			body:   &bodyRule{limit: maxKeysBody, about: "the keys; everything where there is none", schema: []keyBody{}},
+			body: &bodyRule{limit: maxKeysBody, about: "the keys; everything where there is none", schema: []keyBody{},
+				example: `[{"kind":"config"},{"kind":"provider","type":"openai-custom","name":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10"}]`},
 			answer: answerRule{kind: linesAnswer, about: "a snapshot, as docs/formats.md has it"}, handle: s.load},
-		{method: http.MethodPost, path: base + "/restore", id: "restore", summary: "Put a snapshot into an uninitialised store", tag: tag,
-			body:   &bodyRule{kind: linesBody, limit: maxRestore, about: "a snapshot, as docs/formats.md has it"},
-			answer: answerRule{kind: jsonAnswer, about: "it is all there", schema: restored{}}, handle: s.restore},
+		{method: http.MethodPost, path: base + "/restore", id: "restore", summary: "Put a snapshot into an uninitialised store", tag: tag, exists: true,
+			body:   &bodyRule{kind: linesBody, limit: maxRestore, about: "a snapshot, as docs/formats.md has it", example: "{\"snapshot\":1}\n{\"end\":0}\n"},
+			answer: answerRule{kind: jsonAnswer, about: "it is all there", schema: restored{}, example: `{"status":"applied"}`}, handle: s.restore},
 	}
 }
 

@@ -27,7 +27,8 @@ type bodyRule struct {
 	limit    int
 	optional bool
 	about    string
-	schema   any // a value of the Go type; nil for any JSON
+	schema   any    // a value of the Go type; nil for any JSON
+	example  string // of a body
 }
 
 // Limits of bodies. A pool that is put whole is as much as the largest thing

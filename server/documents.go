@@ -17,18 +17,19 @@ type documentEntry struct {
 
 func (s *Server) documentRoutes() []route {
 	const tag, one = "documents", base + "/documents/{name}"
-	put := &bodyRule{limit: poolkeeper.MaxDocument, about: "the document, kept to the byte"}
-	patch := &bodyRule{kind: patchBody, limit: poolkeeper.MaxDocument, about: "what to change"}
+	put := &bodyRule{limit: poolkeeper.MaxDocument, about: "the document, kept to the byte", example: `{"note":"any JSON"}`}
+	patch := &bodyRule{kind: patchBody, limit: poolkeeper.MaxDocument, about: "what to change", example: `{"note":"another"}`}
 	read := answerRule{kind: jsonAnswer, about: "the document as it is kept", tagged: true}
 	return []route{
-		{method: http.MethodGet, path: base + "/config", id: "get-config", summary: "Read the configuration", tag: tag,
+		{method: http.MethodGet, path: base + "/config", id: "get-config", summary: "Read the configuration", tag: tag, missing: true,
 			answer: read, handle: s.getConfig},
 		{method: http.MethodPut, path: base + "/config", id: "put-config", summary: "Replace the configuration", tag: tag,
 			conditional: true, body: put, answer: answerRule{tagged: true}, handle: s.putConfig},
-		{method: http.MethodPatch, path: base + "/config", id: "patch-config", summary: "Change fields of the configuration", tag: tag,
+		{method: http.MethodPatch, path: base + "/config", id: "patch-config", summary: "Change fields of the configuration", tag: tag, missing: true,
 			conditional: true, body: patch, handle: s.patchConfig},
 		{method: http.MethodGet, path: base + "/documents", id: "list-documents", summary: "List the documents", tag: tag,
-			answer: answerRule{kind: jsonAnswer, about: "the documents, by name", schema: []documentEntry{}}, handle: s.listDocuments},
+			answer: answerRule{kind: jsonAnswer, about: "the documents, by name", schema: []documentEntry{},
+				example: `[{"name":"plugins.json","size":118,"etag":"3b0c44298fc1c149afbf4c8996fb9242"}]`}, handle: s.listDocuments},
 		{method: http.MethodGet, path: one, id: "get-document", summary: "Read a document", tag: tag,
 			answer: read, handle: s.getDocument},
 		{method: http.MethodPut, path: one, id: "put-document", summary: "Replace or add a document", tag: tag,

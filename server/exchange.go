@@ -127,7 +127,7 @@ func (x *exchange) unrouted(status int) {
 		x.fail(refuse(status, "the Allow header names the methods", "there is no method %s here", clip(x.r.Method)))
 		return
 	}
-	x.fail(poolkeeper.Errorf(poolkeeper.ErrNotFound, "there is no such path").WithHint("/openapi.json lists the paths"))
+	x.fail(poolkeeper.Errorf(poolkeeper.ErrNotFound, "there is no such path").WithHint("/docs and /openapi.json list the paths"))
 }
 
 // fail answers with the problem that an error is.

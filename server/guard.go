@@ -23,7 +23,7 @@ func (s *Server) admit(r *http.Request) error {
 		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "requests from pages of another origin are refused")
 	}
 	switch r.URL.Path {
-	case pathHealthz, pathReadyz, pathOpenAPI:
+	case pathHealthz, pathReadyz, pathOpenAPI, pathDocs:
 		return nil
 	case pathLogin:
 		if r.Method == http.MethodPost {

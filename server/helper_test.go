@@ -8,9 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/memstore"
@@ -101,6 +105,7 @@ func (s *service) send(method, path, body string, headers ...string) answer {
 	if res.StatusCode >= 400 && method != http.MethodHead {
 		checkProblem(s.t, method+" "+path, a)
 	}
+	s.checkDocumented(res, a)
 	if got := res.Header.Get("Cache-Control"); got != "no-store" {
 		s.t.Errorf("%s %s: Cache-Control is %q", method, path, got)
 	}
@@ -163,6 +168,27 @@ func checkProblem(t *testing.T, what string, a answer) {
 	}
 }
 
+// checkDocumented holds the answer of a route to the statuses and codes that its
+// operation names.
+func (s *service) checkDocumented(res *http.Response, a answer) {
+	s.t.Helper()
+	if s.srv == nil || res.Request.Method == http.MethodHead {
+		return
+	}
+	_, pattern := s.srv.mux.Handler(res.Request)
+	for _, rt := range s.srv.routes {
+		if rt.method+" "+rt.path != pattern {
+			continue
+		}
+		r := rt.operation(s.srv.api.OpenAPI().Components.Schemas).Responses[strconv.Itoa(a.status)]
+		if r == nil {
+			s.t.Errorf("%s answers %d, and that is not documented", pattern, a.status)
+		} else if a.status >= 400 && !slices.Contains(rt.refusals()[a.status], strings.Trim(a.field(s.t, "code"), `"`)) {
+			s.t.Errorf("%s answers %d as it is not documented: %s", pattern, a.status, a.body)
+		}
+	}
+}
+
 // want sends a request and checks the status.
 func (s *service) want(status int, method, path, body string, headers ...string) answer {
 	s.t.Helper()
@@ -206,4 +232,28 @@ func equal(t *testing.T, what, got, want string) {
 	if got != want {
 		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
 	}
+}
+
+// operations are those of the document, by method and path.
+func operations(srv *Server) map[string]*huma.Operation {
+	found := map[string]*huma.Operation{}
+	for path, item := range srv.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete, item.Head, item.Options, item.Trace} {
+			if op != nil {
+				found[op.Method+" "+path] = op
+			}
+		}
+	}
+	return found
+}
+
+// emptyStore returns an initialised store that holds nothing.
+func emptyStore(t *testing.T) *poolkeeper.Store {
+	t.Helper()
+	st := poolkeeper.New(memstore.New(nil), nil)
+	t.Cleanup(func() { st.Close() })
+	if err := st.Restore(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return st
 }

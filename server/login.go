@@ -36,11 +36,12 @@ type loginReport struct {
 func (s *Server) loginRoutes() []route {
 	const tag = "login"
 	return []route{
-		{method: http.MethodPost, path: pathLogin, id: "login", summary: "Exchange a one-time code, or the key, for a cookie", tag: tag, keyless: true,
-			body:   &bodyRule{kind: smallBody, limit: maxTiny, optional: true, schema: loginBody{}},
-			answer: answerRule{kind: jsonAnswer, about: "the cookie is set", schema: loginReport{}}, handle: s.login},
-		{method: http.MethodPost, path: pathLogout, id: "logout", summary: "End the session of the cookie", tag: tag,
-			answer: answerRule{kind: jsonAnswer, about: "there is none any more", schema: loginReport{}}, handle: s.logout},
+		{method: http.MethodPost, path: pathLogin, id: "login", summary: "Exchange a one-time code, or the key, for a cookie", tag: tag, keyless: true, storeless: true, limited: true,
+			about:  "For browsers. The code is that of a link that the service made, and is used once; the key is shown as everywhere, without a body.",
+			body:   &bodyRule{kind: smallBody, limit: maxTiny, optional: true, schema: loginBody{}, example: `{"code":"hV1mQ2c7"}`},
+			answer: answerRule{kind: jsonAnswer, about: "the cookie is set", schema: loginReport{}, example: `{"expiresAt":"2026-06-01T13:00:00Z"}`}, handle: s.login},
+		{method: http.MethodPost, path: pathLogout, id: "logout", summary: "End the session of the cookie", tag: tag, storeless: true,
+			answer: answerRule{kind: jsonAnswer, about: "there is none any more", schema: loginReport{}, example: `{}`}, handle: s.logout},
 	}
 }
 

@@ -28,7 +28,7 @@ func (s *Server) metricRoutes() []route {
 	}
 	handler := s.telemetry.Handler()
 	return []route{
-		{method: http.MethodGet, path: pathMetrics, id: "metrics", summary: "Read the metrics of the service, as Prometheus does", tag: "service",
+		{method: http.MethodGet, path: pathMetrics, id: "metrics", summary: "Read the metrics of the service, as Prometheus does", tag: "service", storeless: true,
 			answer: answerRule{kind: jsonAnswer, media: "text/plain", about: "the metrics, in the text format of Prometheus", schema: ""},
 			handle: func(x *exchange) error {
 				handler.ServeHTTP(x, x.r)

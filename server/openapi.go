@@ -13,6 +13,9 @@ import (
 )
 
 const (
+	exampleType = "openai-custom"
+	exampleID   = "3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10"
+
 	securityName = "key"
 	cookieScheme = "cookie"
 )
@@ -55,6 +58,7 @@ func (rt *route) operation(schemas huma.Registry) *huma.Operation {
 		Method:      rt.method,
 		Path:        rt.path,
 		Summary:     rt.summary,
+		Description: rt.about,
 		Tags:        []string{rt.tag},
 		Parameters:  rt.parameters(),
 		Responses:   rt.responses(schemas),
@@ -73,13 +77,13 @@ func (rt *route) operation(schemas huma.Registry) *huma.Operation {
 
 func (rt *route) parameters() []*huma.Param {
 	var out []*huma.Param
-	for _, p := range []struct{ name, about string }{
-		{"type", "the provider type: ~ for the empty one, ~~ for a leading ~, all else percent-encoded"},
-		{"id", "the id of the provider, which is its uuid, or begins with ~~ where it has none"},
-		{"name", "the name of the document"},
+	for _, p := range []struct{ name, about, example string }{
+		{"type", "the provider type: ~ for the empty one, ~~ for a leading ~, all else percent-encoded", exampleType},
+		{"id", "the id of the provider, which is its uuid, or begins with ~~ where it has none", exampleID},
+		{"name", "the name of the document", "plugins.json"},
 	} {
 		if strings.Contains(rt.path, "{"+p.name+"}") {
-			out = append(out, &huma.Param{Name: p.name, In: "path", Required: true, Description: p.about, Schema: &huma.Schema{Type: huma.TypeString}})
+			out = append(out, &huma.Param{Name: p.name, In: "path", Required: true, Description: p.about, Example: p.example, Schema: &huma.Schema{Type: huma.TypeString}})
 		}
 	}
 	for _, name := range rt.query {
@@ -88,6 +92,9 @@ func (rt *route) parameters() []*huma.Param {
 	for _, h := range rt.headers {
 		p := header(h.name, h.about)
 		p.Required = h.required
+		if h.example != "" {
+			p.Example = h.example
+		}
 		out = append(out, p)
 	}
 	if rt.conditional {
@@ -115,7 +122,7 @@ func header(name, about string) *huma.Param {
 }
 
 func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
-	status, about, sample := rt.answer.status, rt.answer.about, rt.answer.schema
+	status, about, sample, example := rt.answer.status, rt.answer.about, rt.answer.schema, rt.answer.example
 	if status == 0 {
 		status = http.StatusOK
 	}
@@ -123,6 +130,9 @@ func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
 		sample = written{}
 		if about == "" {
 			about = "what became of the write"
+		}
+		if example == "" {
+			example = `{"status":"applied","revision":"42-9f86d081884c7d65-17","changed":true}`
 		}
 	}
 	media := typeJSON
@@ -137,13 +147,13 @@ func (rt *route) responses(schemas huma.Registry) map[string]*huma.Response {
 		headers["ETag"] = &huma.Param{Description: "identifies the content, runtime state excluded", Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	out := map[string]*huma.Response{
-		strconv.Itoa(status): {Description: about, Content: content(schemas, media, sample), Headers: headers},
-		"default":            {Description: "a problem", Content: content(schemas, "application/problem+json", problem{})},
+		strconv.Itoa(status): {Description: about, Content: content(schemas, media, sample, example), Headers: headers},
 	}
+	rt.problemResponses(schemas, out)
 	if rt.answer.creates {
 		headers = maps.Clone(headers)
 		headers["Location"] = &huma.Param{Description: "the path of the provider", Schema: &huma.Schema{Type: huma.TypeString}}
-		out[strconv.Itoa(http.StatusCreated)] = &huma.Response{Description: "the provider was added", Content: content(schemas, typeJSON, sample), Headers: headers}
+		out[strconv.Itoa(http.StatusCreated)] = &huma.Response{Description: "the provider was added", Content: content(schemas, typeJSON, sample, example), Headers: headers}
 	}
 	if rt.answer.tagged {
 		if rt.method == http.MethodGet {
@@ -157,23 +167,35 @@ func (rule *bodyRule) describe(schemas huma.Registry) *huma.RequestBody {
 	b := &huma.RequestBody{Required: !rule.optional, Description: rule.about}
 	switch {
 	case rule.kind == patchBody:
-		b.Content = content(schemas, typeMerge, nil)
-		b.Content[typePatch] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}}}
+		b.Content = content(schemas, typeMerge, nil, rule.example)
+		b.Content[typePatch] = &huma.MediaType{
+			Schema:  &huma.Schema{Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeObject}},
+			Example: json.RawMessage(`[{"op":"add","path":"/note","value":null}]`),
+		}
 		b.Content[typeJSON] = b.Content[typeMerge]
 	case rule.kind == linesBody:
-		b.Content = content(schemas, typeLines, rule.schema)
+		b.Content = content(schemas, typeLines, rule.schema, rule.example)
 	default:
-		b.Content = content(schemas, typeJSON, rule.schema)
+		b.Content = content(schemas, typeJSON, rule.schema, rule.example)
 	}
 	return b
 }
 
-// content describes a body by a value of its Go type; nil is any JSON.
-func content(schemas huma.Registry, media string, sample any) map[string]*huma.MediaType {
+// content describes a body by a value of its Go type, nil being any JSON, and by
+// an example where there is one.
+func content(schemas huma.Registry, media string, sample any, example string) map[string]*huma.MediaType {
 	schema := &huma.Schema{}
 	if sample != nil {
 		schema = schemas.Schema(reflect.TypeOf(sample), true, "")
 		schema.Nullable = false
 	}
-	return map[string]*huma.MediaType{media: {Schema: schema}}
+	m := &huma.MediaType{Schema: schema}
+	switch {
+	case example == "":
+	case media == typeLines || strings.HasPrefix(media, "text/"):
+		m.Example = example
+	default:
+		m.Example = json.RawMessage(example)
+	}
+	return map[string]*huma.MediaType{media: m}
 }

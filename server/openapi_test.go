@@ -62,7 +62,7 @@ func TestOpenAPI(t *testing.T) {
 			if a := s.send(method, fill.Replace(path), ""); a.status == 401 || a.status == 405 {
 				t.Errorf("%s %s with the key: %d", method, path, a.status)
 			}
-			if op.OperationID == "" || op.Responses["default"] == nil {
+			if op.OperationID == "" || op.Responses["400"] == nil || op.Responses["403"] == nil || (want == 401) != (op.Responses["401"] != nil) {
 				t.Errorf("%s %s is not fully described", method, path)
 			}
 			for _, name := range []string{"type", "id", "name"} {
@@ -74,7 +74,7 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 	slices.Sort(open)
-	if !slices.Equal(open, []string{pathHealthz, pathOpenAPI, pathReadyz}) {
+	if !slices.Equal(open, []string{pathDocs, pathHealthz, pathOpenAPI, pathReadyz}) {
 		t.Errorf("open: %v", open)
 	}
 	var served []string

@@ -13,7 +13,7 @@ type problem struct {
 	Type   string       `json:"type" format:"uri" doc:"urn:poolkeeper:problem: and the code"`
 	Title  string       `json:"title" doc:"what the code means"`
 	Status int          `json:"status" doc:"the HTTP status"`
-	Code   string       `json:"code" doc:"one of the closed set of codes"`
+	Code   string       `json:"code" doc:"what to decide by"`
 	Detail string       `json:"detail" doc:"what was wrong with what"`
 	Hint   string       `json:"hint,omitempty" doc:"the way out"`
 	Errors []fieldFault `json:"errors,omitempty" doc:"the fields of the body that are at fault"`

@@ -27,8 +27,8 @@ func call(srv *Server, method, path, body string, headers ...string) answer {
 	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
-// openPaths are those that need no key: health, and the description of the API.
-var openPaths = map[string]bool{pathHealthz: true, pathReadyz: true, pathOpenAPI: true}
+// openPaths are those that need no key: health, and the descriptions of the API.
+var openPaths = map[string]bool{pathHealthz: true, pathReadyz: true, pathOpenAPI: true, pathDocs: true}
 
 // TestRefusedEverywhere walks the document that the service answers: whoever shows
 // no key, a wrong or empty one, or a session that has ended, or comes under another
@@ -125,7 +125,7 @@ func TestRefusedEverywhere(t *testing.T) {
 			t.Errorf("%s %s with the store away: %d", method, path, a.status)
 		}
 		switch path {
-		case pathHealthz, pathOpenAPI, pathLogin, pathLogout:
+		case pathHealthz, pathOpenAPI, pathDocs, pathLogin, pathLogout:
 			return // they do without it
 		case base + "/ops":
 			if body == "[]" {

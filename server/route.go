@@ -14,6 +14,7 @@ const (
 	pathHealthz = "/healthz"
 	pathReadyz  = "/readyz"
 	pathOpenAPI = "/openapi.json"
+	pathDocs    = "/docs"
 
 	base = "/api/v1"
 
@@ -26,9 +27,14 @@ const (
 type route struct {
 	method, path string
 	id, summary  string // of the operation in the OpenAPI document
+	about        string // what the summary does not say
 	tag          string
 	open         bool     // needs no key
 	keyless      bool     // needs no key where its body has what does as well
+	storeless    bool     // does not ask the store
+	missing      bool     // answers not-found, though its path names nothing
+	exists       bool     // is refused where something is there already
+	limited      bool     // too many failed attempts are refused
 	conditional  bool     // honours If-Match, and If-None-Match: *
 	once         bool     // honours Idempotency-Key
 	query        []string // the names of its parameters, all of them true or false
@@ -42,6 +48,7 @@ type route struct {
 type headerRule struct {
 	name, about string
 	required    bool
+	example     string
 }
 
 // addRoutes is the table of everything that the service answers.

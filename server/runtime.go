@@ -96,21 +96,22 @@ func (b *resetBody) set(name string, raw []byte) error {
 
 func (s *Server) runtimeRoutes() []route {
 	const tag, one = "traffic", base + "/pools/{type}/{id}"
-	post := func(action, summary string, body bodyRule, handle func(*exchange) error) route {
+	post := func(action, summary, changed string, body bodyRule, handle func(*exchange) error) route {
 		body.kind = smallBody
-		return route{method: http.MethodPost, path: one + "/" + action, id: "provider-" + action, summary: summary, tag: tag, body: &body, handle: handle}
+		answer := answerRule{example: `{"status":"applied","revision":"42-9f86d081884c7d65-17","changed":true,` + changed + `}`}
+		return route{method: http.MethodPost, path: one + "/" + action, id: "provider-" + action, summary: summary, tag: tag, body: &body, answer: answer, handle: handle}
 	}
 	once := func(rt route) route {
 		rt.once = true
 		return rt
 	}
 	return []route{
-		once(post("usage", "Count uses of a provider", bodyRule{limit: maxTiny, optional: true, schema: usageBody{}}, s.usage)),
-		post("error", "Count an error of a provider", bodyRule{limit: maxCommand, optional: true, schema: errorBody{}}, s.failure),
-		post("success", "Make a provider healthy, as it answered", bodyRule{limit: maxCommand, optional: true, schema: successBody{}}, s.success),
-		post("health", "Record a health check", bodyRule{limit: 2 * maxCommand, schema: healthBody{}}, s.health),
-		post("refresh-state", "Move the state of a credential refresh", bodyRule{limit: maxCommand, schema: refreshBody{}}, s.refresh),
-		post("reset", "Make a provider healthy with no errors", bodyRule{limit: maxTiny, optional: true, schema: resetBody{}}, s.reset),
+		once(post("usage", "Count uses of a provider", `"usageCount":8`, bodyRule{limit: maxTiny, optional: true, schema: usageBody{}, example: `{"n":1}`}, s.usage)),
+		post("error", "Count an error of a provider", `"errorCount":1,"isHealthy":true`, bodyRule{limit: maxCommand, optional: true, schema: errorBody{}, example: `{"message":"429 from upstream","recoverAt":"2096-05-29T22:10:00Z"}`}, s.failure),
+		post("success", "Make a provider healthy, as it answered", `"usageCount":8,"isHealthy":true`, bodyRule{limit: maxCommand, optional: true, schema: successBody{}, example: `{"n":1,"model":"gpt-4o-mini"}`}, s.success),
+		post("health", "Record a health check", `"errorCount":0,"isHealthy":true`, bodyRule{limit: 2 * maxCommand, schema: healthBody{}, example: `{"healthy":true,"model":"gpt-4o-mini"}`}, s.health),
+		post("refresh-state", "Move the state of a credential refresh", `"refreshCount":1,"isHealthy":true`, bodyRule{limit: maxCommand, schema: refreshBody{}, example: `{"phase":"started"}`}, s.refresh),
+		post("reset", "Make a provider healthy with no errors", `"usageCount":0,"isHealthy":true`, bodyRule{limit: maxTiny, optional: true, schema: resetBody{}, example: `{"usage":true}`}, s.reset),
 	}
 }
 

@@ -63,6 +63,7 @@ type Server struct {
 	api     huma.API
 	routes  []*route
 	openAPI []byte // the document, encoded once
+	docs    []byte // the same for people
 }
 
 // New returns a Server over a store, which stays the caller's to close.
@@ -95,6 +96,7 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 	s.api = newAPI(s.mux, s.version)
 	s.addRoutes()
 	s.openAPI = encodeOpenAPI(s.api)
+	s.docs = renderDocs(s.api.OpenAPI())
 	return s
 }
 

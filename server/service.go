@@ -30,13 +30,16 @@ func (s *Server) serviceRoutes() []route {
 	const tag = "service"
 	return []route{
 		{method: http.MethodGet, path: base + "/status", id: "get-status", summary: "Describe the service and its store", tag: tag,
-			answer: answerRule{kind: jsonAnswer, about: "the state of the service", schema: statusReport{}}, handle: s.status},
-		{method: http.MethodGet, path: pathHealthz, id: "healthz", summary: "Tell whether the process serves", tag: tag, open: true,
-			answer: answerRule{kind: jsonAnswer, about: "it does", schema: readiness{}}, handle: s.healthz},
+			answer: answerRule{kind: jsonAnswer, about: "the state of the service", schema: statusReport{},
+				example: `{"version":"1.0.0","uptimeSeconds":4711,"backend":"redis","ready":true,"pools":3}`}, handle: s.status},
+		{method: http.MethodGet, path: pathHealthz, id: "healthz", summary: "Tell whether the process serves", tag: tag, open: true, storeless: true,
+			answer: answerRule{kind: jsonAnswer, about: "it does", schema: readiness{}, example: `{"status":"ok"}`}, handle: s.healthz},
 		{method: http.MethodGet, path: pathReadyz, id: "readyz", summary: "Tell whether the store can be used", tag: tag, open: true,
-			answer: answerRule{kind: jsonAnswer, about: "it can", schema: readiness{}}, handle: s.readyz},
-		{method: http.MethodGet, path: pathOpenAPI, id: "openapi", summary: "Describe this API", tag: tag, open: true,
+			answer: answerRule{kind: jsonAnswer, about: "it can", schema: readiness{}, example: `{"status":"ready"}`}, handle: s.readyz},
+		{method: http.MethodGet, path: pathOpenAPI, id: "openapi", summary: "Describe this API", tag: tag, open: true, storeless: true,
 			answer: answerRule{kind: jsonAnswer, about: "this document", schema: anyObject{}}, handle: s.describe},
+		{method: http.MethodGet, path: pathDocs, id: "docs", summary: "Describe this API, for people", tag: tag, open: true, storeless: true,
+			answer: answerRule{kind: jsonAnswer, media: "text/html", about: "this page", schema: ""}, handle: s.docsPage},
 	}
 }
 
