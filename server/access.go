@@ -1,21 +1,46 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper"
 )
 
-// A passwordBody is the body of both routes of the UI password.
-type passwordBody struct {
-	Password string `json:"password" doc:"the password; white space around it does not count"`
-}
+type (
+	// A passwordBody is a password that is set.
+	passwordBody struct {
+		Password string `json:"password" doc:"the password; white space around it does not count"`
+	}
+	// A verifyBody is a password that somebody tries.
+	verifyBody struct {
+		Password string `json:"password" doc:"the password; white space around it does not count"`
+		Client   string `json:"client,omitempty" maxLength:"256" doc:"who tries it, such as the address of the browser; whoever asks, where it is left out"`
+	}
+)
 
 func (b *passwordBody) set(name string, raw []byte) error {
 	if name == "password" {
 		return readString(raw, &b.Password)
+	}
+	return errUnknownField
+}
+
+func (b *verifyBody) set(name string, raw []byte) error {
+	switch name {
+	case "password":
+		return readString(raw, &b.Password)
+	case "client":
+		if err := readString(raw, &b.Client); err != nil {
+			return err
+		}
+		if n := utf8.RuneCountInString(b.Client); n > maxClient {
+			return fmt.Errorf("has %d characters, and %d are the most", n, maxClient)
+		}
+		return nil
 	}
 	return errUnknownField
 }
@@ -32,25 +57,28 @@ const (
 	expiresHeader = "Session-Expires"
 )
 
-// maxPasswordBody is a password, every byte of it escaped.
-const maxPasswordBody = 6*poolkeeper.MaxPassword + 4096
+const (
+	// maxPasswordBody is a password, every byte of it escaped.
+	maxPasswordBody = 6*poolkeeper.MaxPassword + 4096
+	maxClient       = 256
+)
 
 func (s *Server) accessRoutes() []route {
 	const tag, sessions = "access", base + "/sessions"
-	password := &bodyRule{kind: smallBody, limit: maxPasswordBody, schema: passwordBody{}, example: `{"password":"correct horse battery"}`}
 	bearer := headerRule{bearerHeader, "the bearer of the session, percent-encoded", true, "5f0c9a77"}
 	return []route{
 		{method: http.MethodPut, path: base + "/password", id: "put-password", summary: "Set the UI password, which is kept hashed", tag: tag,
-			body: password, handle: s.putPassword},
+			body: &bodyRule{kind: smallBody, limit: maxPasswordBody, schema: passwordBody{}, example: `{"password":"correct horse battery"}`}, handle: s.putPassword},
 		{method: http.MethodPost, path: base + "/password/verify", id: "verify-password", summary: "Tell whether a password is the UI password", tag: tag,
-			limited: true, about: "After too many that are not it, the answer is 429 for a while.",
-			body: password, answer: answerRule{kind: jsonAnswer, about: "whether it is", schema: verdict{}, example: `{"valid":true}`}, handle: s.verifyPassword},
-		{method: http.MethodGet, path: sessions, id: "get-session", summary: "Read a session that has not expired", tag: tag, missing: true, headers: []headerRule{bearer},
+			limited: true, about: "After 10 that are not it within 5 minutes, a client is answered 429 for the rest of them. Say for whom you ask, so that one client does not lock out the others.",
+			body:   &bodyRule{kind: smallBody, limit: maxPasswordBody, schema: verifyBody{}, example: `{"password":"correct horse battery","client":"203.0.113.7"}`},
+			answer: answerRule{kind: jsonAnswer, about: "whether it is", schema: verdict{}, example: `{"valid":true}`}, handle: s.verifyPassword},
+		{method: http.MethodGet, path: sessions, id: "get-session", summary: "Read a session that has not expired", tag: tag, codes: gone, headers: []headerRule{bearer},
 			answer: answerRule{kind: jsonAnswer, about: "the document of the session as it is kept; its end is in Session-Expires", schema: anyObject{}}, handle: s.getSession},
 		{method: http.MethodPut, path: sessions, id: "put-session", summary: "Begin a session, or change it", tag: tag,
 			headers: []headerRule{bearer, {expiresHeader, "when it ends, as RFC 3339 writes it; never where it is left out", false, "2096-06-01T13:00:00Z"}},
 			body:    &bodyRule{limit: poolkeeper.MaxDocument, about: "the document of the session, kept to the byte", schema: anyObject{}, example: `{"username":"admin"}`}, handle: s.putSession},
-		{method: http.MethodDelete, path: sessions, id: "delete-session", summary: "End a session", tag: tag, missing: true, headers: []headerRule{bearer}, handle: s.deleteSession},
+		{method: http.MethodDelete, path: sessions, id: "delete-session", summary: "End a session", tag: tag, codes: gone, headers: []headerRule{bearer}, handle: s.deleteSession},
 	}
 }
 
@@ -67,14 +95,28 @@ func (s *Server) putPassword(x *exchange) error {
 }
 
 func (s *Server) verifyPassword(x *exchange) error {
-	var b passwordBody
+	var b verifyBody
 	if err := x.decode(&b, "password"); err != nil {
 		return err
 	}
+	const tooMany = "too many passwords were tried that are not it"
+	now, wrong := s.now(), false
+	peer := remoteHost(x.r)
+	all, wait := s.passwords.begin(peer, maxPeerFailures, now)
+	if wait > 0 {
+		return x.tooMany(wait, tooMany)
+	}
+	defer func() { all(wrong) }()
+	one, wait := s.passwords.begin(peer+"\x00"+b.Client, maxFailures, now)
+	if wait > 0 {
+		return x.tooMany(wait, tooMany)
+	}
+	defer func() { one(wrong) }()
 	valid, err := s.store.VerifyPassword(x.r.Context(), b.Password)
 	if err != nil {
 		return err
 	}
+	wrong = !valid
 	return x.sendValue(verdict{valid})
 }
 

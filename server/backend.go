@@ -23,7 +23,7 @@ const (
 func (s *Server) backendRoutes() []route {
 	const tag = "backend"
 	return []route{
-		{method: http.MethodPost, path: base + "/ops", id: "apply", summary: "Apply ops, and answer each", tag: tag,
+		{method: http.MethodPost, path: base + "/ops", id: "apply", summary: "Apply ops, and answer each", tag: tag, storeless: true,
 			about: "Each op is applied whole or not at all, and by itself: one that is refused is an error in its own result, and the answer is 200 all the same.",
 			body: &bodyRule{limit: maxOpsBody, about: "up to 1000 ops, as docs/formats.md has them", schema: []opBody{},
 				example: `[{"kind":"usage","key":{"kind":"pool","type":"openai-custom"},"id":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","n":1}]`},
@@ -33,7 +33,7 @@ func (s *Server) backendRoutes() []route {
 			body: &bodyRule{limit: maxKeysBody, about: "the keys; everything where there is none", schema: []keyBody{},
 				example: `[{"kind":"config"},{"kind":"provider","type":"openai-custom","name":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10"}]`},
 			answer: answerRule{kind: linesAnswer, about: "a snapshot, as docs/formats.md has it"}, handle: s.load},
-		{method: http.MethodPost, path: base + "/restore", id: "restore", summary: "Put a snapshot into an uninitialised store", tag: tag, exists: true,
+		{method: http.MethodPost, path: base + "/restore", id: "restore", summary: "Put a snapshot into an uninitialised store", tag: tag, codes: []string{"exists", "conflict"},
 			body:   &bodyRule{kind: linesBody, limit: maxRestore, about: "a snapshot, as docs/formats.md has it", example: "{\"snapshot\":1}\n{\"end\":0}\n"},
 			answer: answerRule{kind: jsonAnswer, about: "it is all there", schema: restored{}, example: `{"status":"applied"}`}, handle: s.restore},
 	}

@@ -21,22 +21,22 @@ func (s *Server) documentRoutes() []route {
 	patch := &bodyRule{kind: patchBody, limit: poolkeeper.MaxDocument, about: "what to change", example: `{"note":"another"}`}
 	read := answerRule{kind: jsonAnswer, about: "the document as it is kept", tagged: true}
 	return []route{
-		{method: http.MethodGet, path: base + "/config", id: "get-config", summary: "Read the configuration", tag: tag, missing: true,
+		{method: http.MethodGet, path: base + "/config", id: "get-config", summary: "Read the configuration", tag: tag, codes: gone,
 			answer: read, handle: s.getConfig},
 		{method: http.MethodPut, path: base + "/config", id: "put-config", summary: "Replace the configuration", tag: tag,
 			conditional: true, body: put, answer: answerRule{tagged: true}, handle: s.putConfig},
-		{method: http.MethodPatch, path: base + "/config", id: "patch-config", summary: "Change fields of the configuration", tag: tag, missing: true,
+		{method: http.MethodPatch, path: base + "/config", id: "patch-config", summary: "Change fields of the configuration", tag: tag, codes: gone,
 			conditional: true, body: patch, handle: s.patchConfig},
 		{method: http.MethodGet, path: base + "/documents", id: "list-documents", summary: "List the documents", tag: tag,
 			answer: answerRule{kind: jsonAnswer, about: "the documents, by name", schema: []documentEntry{},
 				example: `[{"name":"plugins.json","size":118,"etag":"3b0c44298fc1c149afbf4c8996fb9242"}]`}, handle: s.listDocuments},
-		{method: http.MethodGet, path: one, id: "get-document", summary: "Read a document", tag: tag,
+		{method: http.MethodGet, path: one, id: "get-document", summary: "Read a document", tag: tag, codes: gone,
 			answer: read, handle: s.getDocument},
 		{method: http.MethodPut, path: one, id: "put-document", summary: "Replace or add a document", tag: tag,
 			conditional: true, body: put, answer: answerRule{tagged: true}, handle: s.putDocument},
-		{method: http.MethodPatch, path: one, id: "patch-document", summary: "Change fields of a document", tag: tag,
+		{method: http.MethodPatch, path: one, id: "patch-document", summary: "Change fields of a document", tag: tag, codes: gone,
 			conditional: true, body: patch, handle: s.patchDocument},
-		{method: http.MethodDelete, path: one, id: "delete-document", summary: "Remove a document", tag: tag,
+		{method: http.MethodDelete, path: one, id: "delete-document", summary: "Remove a document", tag: tag, codes: gone,
 			conditional: true, handle: s.deleteDocument},
 	}
 }

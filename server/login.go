@@ -3,7 +3,6 @@ package server
 import (
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -46,12 +45,12 @@ func (s *Server) loginRoutes() []route {
 }
 
 func (s *Server) login(x *exchange) error {
-	now, addr := s.now(), remoteHost(x.r)
-	if wait := s.logins.barred(addr, now); wait > 0 {
-		x.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
-		return &refusal{status: http.StatusTooManyRequests,
-			error: poolkeeper.Errorf(poolkeeper.ErrForbidden, "too many failed logins").WithHint("wait as long as Retry-After says")}
+	now, failed := s.now(), false
+	end, wait := s.logins.tries.begin(remoteHost(x.r), maxFailures, now)
+	if wait > 0 {
+		return x.tooMany(wait, "too many failed logins")
 	}
+	defer func() { end(failed) }()
 	var b loginBody
 	if err := x.decode(&b); err != nil {
 		return err
@@ -59,11 +58,11 @@ func (s *Server) login(x *exchange) error {
 	switch {
 	case len(x.r.Header["Authorization"]) > 0:
 		if err := s.authorizeKey(x.r); err != nil {
-			s.logins.failed(addr, now)
+			failed = true
 			return err
 		}
 	case b.Code == "" || !s.hasKey || !s.logins.redeem(b.Code, now):
-		s.logins.failed(addr, now)
+		failed = true
 		return poolkeeper.Errorf(poolkeeper.ErrUnauthorized, "there is no such login code, or it was used, or its time is over").
 			WithHint("start the service again for a new link, or show the key")
 	}

@@ -118,8 +118,7 @@ func TestLoginLimits(t *testing.T) {
 	s.want(429, "POST", "/login", `{"code":"`+code+`"}`, "Authorization", "")
 	s.want(429, "POST", "/login", "")
 	s.want(200, "GET", "/status", "") // who has the key goes on
-	l := &srv.logins
-	if l.barred("192.0.2.1", srv.now()) != 0 {
+	if _, wait := srv.logins.tries.begin("192.0.2.1", maxFailures, srv.now()); wait != 0 {
 		t.Error("another address waits as well")
 	}
 	advance(failureLife)
@@ -141,11 +140,21 @@ func TestLoginBounds(t *testing.T) {
 	if len(l.sessions) != 1 {
 		t.Errorf("%d sessions after all have ended but one", len(l.sessions))
 	}
-	for i := range maxAddresses + 100 {
-		l.failed(strings.Repeat("x", i%7)+time.Duration(i).String(), now)
+	var a attempts
+	for i := range maxTriers + 100 {
+		if end, _ := a.begin(time.Duration(i).String(), maxFailures, now); end != nil {
+			end(true)
+		}
 	}
-	if len(l.failures) > maxAddresses+1 {
-		t.Errorf("%d addresses", len(l.failures))
+	if len(a.by) > maxTriers+1 {
+		t.Errorf("%d addresses", len(a.by))
+	}
+	// Of the addresses beyond, one pays for the other; it ends with the time.
+	if _, wait := a.begin("one more", maxFailures, now); wait != failureLife {
+		t.Errorf("the addresses beyond wait %v", wait)
+	}
+	if end, _ := a.begin("one more", maxFailures, now.Add(failureLife)); end == nil || len(a.by) != 1 {
+		t.Errorf("%d addresses after the time", len(a.by))
 	}
 }
 

@@ -13,11 +13,6 @@ const (
 	sessionLife = 12 * time.Hour
 	codeLife    = 10 * time.Minute
 	maxSessions = 1000
-
-	// Failed logins from one address: so many within the time, then none for it.
-	maxFailures  = 10
-	failureLife  = 5 * time.Minute
-	maxAddresses = 10_000
 )
 
 type secretHash = [sha256.Size]byte
@@ -29,13 +24,7 @@ type logins struct {
 	code      secretHash
 	codeUntil time.Time // zero where there is no code
 	sessions  map[secretHash]time.Time
-	failures  map[string]*failures // by address
-}
-
-// failures are those of one address.
-type failures struct {
-	n     int
-	until time.Time
+	tries     attempts // by address
 }
 
 func randomSecret() string {
@@ -104,39 +93,4 @@ func (l *logins) end(secret string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.sessions, sha256.Sum256([]byte(secret)))
-}
-
-// barred returns how long an address must wait that has failed too often.
-func (l *logins) barred(addr string, now time.Time) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if f := l.failures[addr]; f != nil && f.n >= maxFailures && now.Before(f.until) {
-		return f.until.Sub(now)
-	}
-	return 0
-}
-
-// failed takes note of a failed login.
-func (l *logins) failed(addr string, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.failures) >= maxAddresses {
-		for a, f := range l.failures {
-			if !now.Before(f.until) {
-				delete(l.failures, a)
-			}
-		}
-		if len(l.failures) >= maxAddresses {
-			addr = "" // all further ones together
-		}
-	}
-	f := l.failures[addr]
-	if f == nil || !now.Before(f.until) {
-		if l.failures == nil {
-			l.failures = map[string]*failures{}
-		}
-		f = &failures{until: now.Add(failureLife)}
-		l.failures[addr] = f
-	}
-	f.n++
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 )
 
+// gone is the code of a route that does not find what it is about.
+var gone = []string{"not-found"}
+
 // refusals lists the codes that a route may answer with, by their status. What is
 // documented is what is answered: the tests hold each answer to it. A client that
 // went away reads none, so cancelled is not listed.
@@ -38,19 +41,16 @@ func (rt *route) refusals() map[int][]string {
 			also(0, "indeterminate")
 		}
 	}
-	if rt.missing || strings.Contains(rt.path, "{") {
-		also(0, "not-found", "too-large")
+	if rt.body != nil || strings.Contains(rt.path, "{type}") {
+		also(0, "too-large")
 	}
 	if rt.body != nil {
-		also(0, "too-large")
 		also(http.StatusUnsupportedMediaType, "invalid")
 	}
 	if rt.answer.kind == writeAnswer {
 		also(0, "conflict")
 	}
-	if rt.exists {
-		also(0, "exists", "conflict")
-	}
+	also(0, rt.codes...)
 	if rt.once {
 		also(0, "reused")
 	}

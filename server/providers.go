@@ -22,20 +22,20 @@ func (b *renameBody) set(name string, raw []byte) error {
 func (s *Server) providerRoutes() []route {
 	const tag, one = "providers", base + "/pools/{type}/{id}"
 	return []route{
-		{method: http.MethodGet, path: one, id: "get-provider", summary: "Read a provider", tag: tag, query: []string{"definition"},
+		{method: http.MethodGet, path: one, id: "get-provider", summary: "Read a provider", tag: tag, codes: gone, query: []string{"definition"},
 			answer: answerRule{kind: jsonAnswer, about: "the definition with the runtime state laid over it", schema: anyObject{}, tagged: true,
 				example: `{"uuid":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","customName":"one","usageCount":8,"isHealthy":true}`}, handle: s.getProvider},
 		{method: http.MethodPut, path: one, id: "put-provider", summary: "Replace the definition of a provider, or add it", tag: tag,
-			conditional: true, exists: true, about: "It keeps its runtime state.",
+			conditional: true, about: "It keeps its runtime state.",
 			body: &bodyRule{limit: poolkeeper.MaxDefinition, about: "the definition, kept to the byte; its uuid is the id", schema: anyObject{},
 				example: `{"uuid":"3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","customName":"one"}`},
 			answer: answerRule{tagged: true, creates: true}, handle: s.putProvider},
-		{method: http.MethodPatch, path: one, id: "patch-provider", summary: "Change fields of a definition", tag: tag,
+		{method: http.MethodPatch, path: one, id: "patch-provider", summary: "Change fields of a definition", tag: tag, codes: gone,
 			conditional: true, body: &bodyRule{kind: patchBody, limit: poolkeeper.MaxDefinition, about: "what to change; neither the uuid nor runtime state", example: `{"isDisabled":true}`}, handle: s.patchProvider},
-		{method: http.MethodDelete, path: one, id: "delete-provider", summary: "Remove a provider with its runtime state", tag: tag,
+		{method: http.MethodDelete, path: one, id: "delete-provider", summary: "Remove a provider with its runtime state", tag: tag, codes: gone,
 			conditional: true, handle: s.deleteProvider},
 		{method: http.MethodPost, path: one + "/rename", id: "rename-provider", summary: "Give a provider a new id", tag: tag,
-			conditional: true, exists: true, about: "For 30 days the old id leads to the provider. Its token moves along.",
+			conditional: true, codes: []string{"not-found", "exists"}, about: "For 30 days the old id leads to the provider. Its token moves along.",
 			body: &bodyRule{kind: smallBody, limit: maxTiny, schema: renameBody{}, example: `{"id":"8d0e1b7e-6c55-4f1f-8d5e-0a9b1c2d3e4f"}`}, handle: s.renameProvider},
 	}
 }

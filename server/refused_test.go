@@ -87,7 +87,7 @@ func TestRefusedEverywhere(t *testing.T) {
 	walk(func(method, path, body string) {
 		n++
 		for name, headers := range refused {
-			srv.logins.failures = nil // the limit is another test's
+			srv.logins.tries = attempts{} // the limit is another test's
 			a := call(srv, method, path, body, append(headers, "Content-Type", typeJSON)...)
 			switch {
 			case openPaths[path]:
@@ -120,7 +120,7 @@ func TestRefusedEverywhere(t *testing.T) {
 	// as if it were there.
 	st.Close()
 	walk(func(method, path, body string) {
-		srv.logins.failures = nil
+		srv.logins.tries = attempts{}
 		if a := call(srv, method, path, body, "Content-Type", typeJSON); !openPaths[path] && a.status != 401 && !(path == pathLogin && a.status == 400) {
 			t.Errorf("%s %s with the store away: %d", method, path, a.status)
 		}

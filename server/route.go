@@ -31,12 +31,11 @@ type route struct {
 	tag          string
 	open         bool     // needs no key
 	keyless      bool     // needs no key where its body has what does as well
-	storeless    bool     // does not ask the store
-	missing      bool     // answers not-found, though its path names nothing
-	exists       bool     // is refused where something is there already
+	storeless    bool     // no error of the store is its answer
 	limited      bool     // too many failed attempts are refused
 	conditional  bool     // honours If-Match, and If-None-Match: *
 	once         bool     // honours Idempotency-Key
+	codes        []string // of refusals that the rest does not tell
 	query        []string // the names of its parameters, all of them true or false
 	headers      []headerRule
 	body         *bodyRule

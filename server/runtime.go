@@ -99,7 +99,7 @@ func (s *Server) runtimeRoutes() []route {
 	post := func(action, summary, changed string, body bodyRule, handle func(*exchange) error) route {
 		body.kind = smallBody
 		answer := answerRule{example: `{"status":"applied","revision":"42-9f86d081884c7d65-17","changed":true,` + changed + `}`}
-		return route{method: http.MethodPost, path: one + "/" + action, id: "provider-" + action, summary: summary, tag: tag, body: &body, answer: answer, handle: handle}
+		return route{method: http.MethodPost, path: one + "/" + action, id: "provider-" + action, summary: summary, tag: tag, codes: gone, body: &body, answer: answer, handle: handle}
 	}
 	once := func(rt route) route {
 		rt.once = true

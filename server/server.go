@@ -51,6 +51,8 @@ type Server struct {
 
 	now    func() time.Time
 	logins logins
+	// passwords are those that were tried, by who asks and for whom.
+	passwords attempts
 
 	telemetry Telemetry
 	clients   clientCount

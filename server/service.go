@@ -34,7 +34,7 @@ func (s *Server) serviceRoutes() []route {
 				example: `{"version":"1.0.0","uptimeSeconds":4711,"backend":"redis","ready":true,"pools":3}`}, handle: s.status},
 		{method: http.MethodGet, path: pathHealthz, id: "healthz", summary: "Tell whether the process serves", tag: tag, open: true, storeless: true,
 			answer: answerRule{kind: jsonAnswer, about: "it does", schema: readiness{}, example: `{"status":"ok"}`}, handle: s.healthz},
-		{method: http.MethodGet, path: pathReadyz, id: "readyz", summary: "Tell whether the store can be used", tag: tag, open: true,
+		{method: http.MethodGet, path: pathReadyz, id: "readyz", summary: "Tell whether the store can be used", tag: tag, open: true, storeless: true, codes: []string{"unavailable"},
 			answer: answerRule{kind: jsonAnswer, about: "it can", schema: readiness{}, example: `{"status":"ready"}`}, handle: s.readyz},
 		{method: http.MethodGet, path: pathOpenAPI, id: "openapi", summary: "Describe this API", tag: tag, open: true, storeless: true,
 			answer: answerRule{kind: jsonAnswer, about: "this document", schema: anyObject{}}, handle: s.describe},

@@ -164,9 +164,13 @@ export class PoolkeeperStorageAdapter {
     throw new StorageError('forbidden', 'the password cannot be read', { hint: 'use verifyPassword' });
   }
 
-  /** Whether it is the UI password. False where none is stored: there is no default. */
-  async verifyPassword(password) {
-    const res = await this.#transport.request('POST', `${paths.base}/password/verify`, { body: JSON.stringify({ password }) });
+  /**
+   * Whether it is the UI password. False where none is stored: there is no default. `client` says who tries,
+   * such as the address of the browser: after 10 wrong ones it is refused for a while (`forbidden`, status
+   * 429), and without `client` everybody is.
+   */
+  async verifyPassword(password, { client } = {}) {
+    const res = await this.#transport.request('POST', `${paths.base}/password/verify`, { body: JSON.stringify({ password, client }) });
     return JSON.parse(res.text).valid === true;
   }
 

@@ -178,6 +178,9 @@ for (const store of ['file', 'redis']) {
       await adapter.setPassword('correct horse battery');
       assert.equal(await adapter.verifyPassword('correct horse battery'), true);
       assert.equal(await adapter.verifyPassword('wrong'), false);
+      for (let n = 0; n < 10; n++) assert.equal(await adapter.verifyPassword('wrong', { client: '203.0.113.7' }), false);
+      await assert.rejects(adapter.verifyPassword('correct horse battery', { client: '203.0.113.7' }), { code: 'forbidden', status: 429 });
+      assert.equal(await adapter.verifyPassword('correct horse battery', { client: '203.0.113.8' }), true);
       await assert.rejects(adapter.setPassword('short'), { code: 'invalid' });
     });
 
