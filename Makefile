@@ -19,7 +19,7 @@ EXACT_RUNS ?= 20
 # files, from a random one on; `make test-exact` does so at each.
 CRASH_EVERY ?= 5
 
-.PHONY: help build run test test-node test-exact check bench mutants fuzz lint clean
+.PHONY: help build run test test-node test-openapi test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,13 +33,16 @@ run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
 	scripts/require-systemd
-	@$(MAKE) --no-print-directory test-node >&2
+	@$(MAKE) --no-print-directory test-node test-openapi >&2
 	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
 
 test-node: ## test the Node example against the real service, on files and on Redis
 	scripts/require-redis
 	scripts/require-node
 	cd examples/node && node --test --test-reporter=spec --test-timeout=300000 test/*.test.js
+
+test-openapi: ## hold the service to its OpenAPI document with a validator of others, which is in a module of its own
+	cd internal/tools/openapicheck && $(GO) test -shuffle=on ./...
 
 test-exact: ## count while connections break and processes are killed, EXACT_RUNS (20) times; crash the store on files at each call
 	scripts/require-redis
@@ -79,6 +82,7 @@ lint: ## check format, vet, staticcheck, go.mod and the scripts
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
+	cd internal/tools/openapicheck && $(GO) vet ./... && $(GO) mod tidy -diff
 
 clean: ## remove what building and running left behind
 	rm -rf bin .run .mutants coverage.*
