@@ -17,9 +17,9 @@ import (
 func (s *Server) admit(r *http.Request) error {
 	if !s.hostAllowed(r) {
 		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "the Host header names none of this service's hosts").
-			WithHint("add the name to the allowed hosts of the service")
+			WithHint("add the name to the allowed hosts of the service, POOLKEEPER_ALLOWED_HOSTS")
 	}
-	if !sameOrigin(r) {
+	if !s.sameOrigin(r) {
 		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "requests from pages of another origin are refused")
 	}
 	switch r.URL.Path {
@@ -112,8 +112,9 @@ func (s *Server) hostAllowed(r *http.Request) bool {
 }
 
 // sameOrigin reports whether a request comes from no page at all, or from one
-// of this very service.
-func sameOrigin(r *http.Request) bool {
+// of this very service. Under a configured host there may be a proxy before us
+// that speaks TLS to the browser, and passes on the host as it was called.
+func (s *Server) sameOrigin(r *http.Request) bool {
 	origins := r.Header["Origin"]
 	if len(origins) == 0 {
 		return true
@@ -123,7 +124,13 @@ func sameOrigin(r *http.Request) bool {
 		scheme, port = "https", "443"
 	}
 	u, err := url.Parse(origins[0])
-	if err != nil || len(origins) > 1 || !strings.EqualFold(u.Scheme, scheme) {
+	if err != nil || len(origins) > 1 {
+		return false
+	}
+	if strings.EqualFold(u.Scheme, "https") && s.hosts[hostOf(r.Host)] {
+		scheme, port = "https", "443"
+	}
+	if !strings.EqualFold(u.Scheme, scheme) {
 		return false
 	}
 	return hostOf(u.Host) == hostOf(r.Host) && portOf(u.Host, port) == portOf(r.Host, port)

@@ -133,6 +133,20 @@ func TestOrigins(t *testing.T) {
 			t.Errorf("healthz from %q: %d, want %d", origin, a.status, want)
 		}
 	}
+	// A proxy before a configured host may speak TLS.
+	srv := New(poolkeeper.New(memstore.New(nil), nil), &Options{Key: testKey, AllowedHosts: []string{"pool.example"}})
+	for _, c := range []struct {
+		host, origin string
+		want         int
+	}{
+		{"pool.example", "https://pool.example", 200}, {"pool.example:8443", "https://pool.example:8443", 200}, {"pool.example", "https://pool.example:443", 200},
+		{"pool.example", "http://pool.example", 200}, {"pool.example", "https://pool.example:8443", 403}, {"pool.example", "http://pool.example:8080", 403},
+		{"pool.example:8443", "https://pool.example", 403}, {"pool.example", "https://other.example", 403}, {"pool.example", "https://localhost", 403}, {"localhost", "https://localhost", 403},
+	} {
+		if a := call(srv, "GET", pathHealthz, "", "Host", c.host, "Origin", c.origin); a.status != c.want {
+			t.Errorf("%s from %s: %d, want %d", c.host, c.origin, a.status, c.want)
+		}
+	}
 	// Default ports are the same as none.
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "http://localhost:80/healthz", nil)

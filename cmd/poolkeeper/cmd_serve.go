@@ -32,13 +32,19 @@ With Redis the store must be initialised, by import or init. Without Redis the
 store is the directory itself: each change is synced to a journal before it is
 answered, and is in the files soon after. The gateway must not run on the same
 directory. With --backend memory the directory is read at the start, and changes
-are NOT written back.`,
+are NOT written back.
+
+A request under a name that is not the service's own is refused: its names are
+localhost, the host of --addr, the address that it was reached at, and those of
+--allowed-host, for a proxy that passes on the name that it was called by.`,
 		Example: `  poolkeeper serve --redis-url redis://localhost:6379
   poolkeeper serve --config-dir ./configs
-  POOLKEEPER_API_KEY_FILE=/run/secrets/key poolkeeper serve --addr 0.0.0.0:8787`,
+  POOLKEEPER_API_KEY_FILE=/run/secrets/key poolkeeper serve --addr 0.0.0.0:8787
+  poolkeeper serve --allowed-host pool.example.com`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context()) },
 	}
+	cmd.Flags().Var(new(hostList), "allowed-host", "answer under this `HOST` as well, such as that of a proxy; may be given several times")
 	cmd.Flags().String("addr", "", "listen on `HOST:PORT`; port 0 takes a free one (default 127.0.0.1:8787)")
 	return cmd
 }
@@ -79,7 +85,7 @@ func (a *app) serve(ctx context.Context) error {
 	measured := metrics.New(version())
 	// The Store over the layer stands in for st, whose backend it has.
 	watched := poolkeeper.New(measured.Wrap(st.Backend()), nil)
-	srv := server.New(watched, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, Logger: a.logger(set), Version: version(), Telemetry: measured})
+	srv := server.New(watched, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, AllowedHosts: set.AllowedHosts, Logger: a.logger(set), Version: version(), Telemetry: measured})
 	measured.Connections(srv.Connections)
 	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
 		for _, l := range lns {
@@ -88,6 +94,20 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	return srv.Serve(ctx, lns...)
+}
+
+// A hostList is a flag that may be given several times.
+type hostList string
+
+func (l *hostList) String() string { return string(*l) }
+func (l *hostList) Type() string   { return "string" }
+
+func (l *hostList) Set(v string) error {
+	if *l != "" {
+		v = string(*l) + "," + v
+	}
+	*l = hostList(v)
+	return nil
 }
 
 // socket listens in the state directory.

@@ -98,7 +98,7 @@ func (b *refuser) settingRows() []refusal {
 	for name, values := range map[string][]string{
 		"REDIS_PORT": {planted, "0", "65536"}, "REDIS_DB": {"-1", "x"}, "REDIS_COMMAND_TIMEOUT": {"0", "1s"}, "REDIS_CONNECT_TIMEOUT": {"-1"},
 		"REDIS_HOST": {"a/b", "h:1"}, "REDIS_ENABLED": {"maybe"}, "REDIS_KEY_PREFIX": {"{}"}, "REDIS_URL": {planted}, "POOLKEEPER_API_KEY": {"short", "with white space in it"},
-		"POOLKEEPER_LOG_LEVEL": {"loud"}, "POOLKEEPER_LOG_FORMAT": {"xml"}, "POOLKEEPER_ADDR": {"nowhere", "h:99999"}, "REDIS_URL_FILE": {secrets},
+		"POOLKEEPER_LOG_LEVEL": {"loud"}, "POOLKEEPER_LOG_FORMAT": {"xml"}, "POOLKEEPER_ADDR": {"nowhere", "h:99999"}, "POOLKEEPER_ALLOWED_HOSTS": {"*", "a.example:443", "http://" + planted}, "REDIS_URL_FILE": {secrets},
 		"POOLKEEPER_API_KEY_FILE": {secrets}, "REDIS_PASSWORD_FILE": {secrets, filepath.Join(b.work, "no-such-file"), b.work},
 	} {
 		for _, v := range values {
@@ -128,6 +128,9 @@ func (b *refuser) serveRows() []refusal {
 		cli("invalid", "--addr", "serve", "--addr", "127.0.0.1:99999"),
 		cli("invalid", "--addr", "serve", "--addr", "127.0.0.1:http"),
 		cli("invalid", "--addr", "serve", "--addr="),
+		cli("invalid", "--allowed-host", "serve", "--allowed-host="),
+		cli("invalid", "--allowed-host", "serve", "--allowed-host", "a.example", "--allowed-host", "*"),
+		cli("invalid", "--allowed-host", "serve", "--allowed-host", "http://"+planted),
 		cli("forbidden", taken, "serve", "--addr", taken),
 		cli("forbidden", "192.0.2.1:0", "serve", "--addr", "192.0.2.1:0"),
 		cli("forbidden", "0.0.0.0:0", "serve", "--addr", "0.0.0.0:0").with("POOLKEEPER_API_KEY", ""),

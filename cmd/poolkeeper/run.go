@@ -119,7 +119,7 @@ func (a *app) settings() (*settings.Settings, error) {
 		return a.set, nil
 	}
 	flags := map[string]string{}
-	for _, name := range []string{"config-dir", "redis-url", "key-prefix", "backend", "log-level", "addr", "state-dir"} {
+	for _, name := range []string{"config-dir", "redis-url", "key-prefix", "backend", "log-level", "addr", "allowed-host", "state-dir"} {
 		if f := a.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			if f.Value.String() == "" {
 				return nil, hinted(poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name))

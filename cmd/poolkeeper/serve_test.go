@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,6 +140,63 @@ func TestServeFromFiles(t *testing.T) {
 	}
 	if code, out, errOut := call(t.Context(), env, "", "verify"); code != poolkeeper.ExitOK {
 		t.Errorf("verify: %d %s %s", code, out, errOut)
+	}
+}
+
+// TestServeAllowedHosts: a service answers under the names that each source gives
+// it, and under no other; status says where they come from.
+func TestServeAllowedHosts(t *testing.T) {
+	root := t.TempDir()
+	configs := filepath.Join(root, "configs")
+	if err := os.MkdirAll(configs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(configs, "config.json"), []byte(`{"poolkeeper":{"allowedHosts":["file.example","more.example"]}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--allowed-host", "flag.example", "--allowed-host", "[2001:db8::1]"}
+	for _, c := range []struct {
+		env     string
+		args    []string
+		value   string
+		source  string
+		allowed []string
+	}{
+		{"", nil, "file.example,more.example", "config.json poolkeeper.allowedHosts", []string{"file.example", "more.example:443"}},
+		{"env.example", nil, "env.example", "environment POOLKEEPER_ALLOWED_HOSTS", []string{"env.example"}},
+		{"env.example", flags, "", "", []string{"flag.example", "[2001:db8::1]:8787"}},
+	} {
+		env := map[string]string{"POOLKEEPER_STATE_DIR": t.TempDir(), "POOLKEEPER_CONFIG_DIR": configs, "POOLKEEPER_ALLOWED_HOSTS": c.env}
+		s := startService(t, env, append(c.args, "--backend", "memory")...)
+		for _, host := range []string{"file.example", "more.example:443", "env.example", "flag.example", "[2001:db8::1]:8787", "evil.example"} {
+			req, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/healthz", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if want := slices.Contains(c.allowed, host); want != (res.StatusCode == 200) || !want && res.StatusCode != 403 {
+				t.Errorf("%s, %s: %d", c.source, host, res.StatusCode)
+			}
+		}
+		s.stop()
+		if c.source == "" { // status has no such flag
+			continue
+		}
+		code, out, errOut := call(t.Context(), env, "", "status", "--json", "--backend", "memory")
+		var said struct {
+			Settings []struct{ Name, Value, Source string }
+		}
+		if err := json.Unmarshal([]byte(out), &said); code != 0 || err != nil {
+			t.Fatalf("%d %v %s", code, err, errOut)
+		}
+		if !slices.Contains(said.Settings, struct{ Name, Value, Source string }{"allowedHosts", c.value, c.source}) {
+			t.Errorf("status: %+v", said.Settings)
+		}
 	}
 }
 

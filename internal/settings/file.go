@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -51,10 +52,10 @@ func readSections(dir string) (sections, error) {
 	return found, nil
 }
 
-// get returns a setting as text. Strings, numbers and booleans can be settings;
-// null and the empty string are none.
-func (s sections) get(section, key string) (value string, ok bool, err error) {
-	raw, ok := rawjson.Get(s[section], key)
+// get returns a setting as text. Strings, numbers and booleans can be settings,
+// and arrays of strings where it is a list; null and what is empty are none.
+func (s sections) get(r *row) (value string, ok bool, err error) {
+	raw, ok := rawjson.Get(s[r.section], r.key)
 	if !ok {
 		return "", false, nil
 	}
@@ -69,6 +70,23 @@ func (s sections) get(section, key string) (value string, ok bool, err error) {
 			return "", false, errors.New("must be valid Unicode")
 		}
 		return text, text != "", nil
+	case rawjson.KindArray:
+		if !r.list {
+			break
+		}
+		var all []string
+		err := rawjson.Array(raw, func(_ int, one []byte) error {
+			text, ok := rawjson.Unquote(one)
+			if !ok {
+				return errors.New("must be an array of strings")
+			}
+			all = append(all, text)
+			return nil
+		})
+		return strings.Join(all, ","), len(all) > 0, err
+	}
+	if r.list {
+		return "", false, errors.New("must be a string or an array of strings")
 	}
 	return "", false, errors.New("must be a string, a number or a boolean")
 }

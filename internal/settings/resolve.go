@@ -98,7 +98,7 @@ func (in *Input) ask(r *row, file sections) (given, error) {
 	}
 	if r.key != "" {
 		source := "config.json " + r.section + "." + r.key
-		v, ok, err := file.get(r.section, r.key)
+		v, ok, err := file.get(r)
 		if err != nil {
 			return given{}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s: %v", source, err)
 		}

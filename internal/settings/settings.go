@@ -29,11 +29,14 @@ type Settings struct {
 	ConfigDir string
 	StateDir  string
 	// Addr is where the service listens, as host:port.
-	Addr      string
-	APIKey    Secret
-	LogLevel  slog.Level
-	LogFormat string // "text", "json"; empty: text on a terminal, else json
-	Redis     Redis
+	Addr string
+	// AllowedHosts are further names that the service is called by, such as that
+	// of a proxy before it.
+	AllowedHosts []string
+	APIKey       Secret
+	LogLevel     slog.Level
+	LogFormat    string // "text", "json"; empty: text on a terminal, else json
+	Redis        Redis
 
 	entries []Entry
 	fault   error

@@ -87,6 +87,7 @@ func TestEverySource(t *testing.T) {
 		"backend":              {"redis"},
 		"stateDir":             {"/s0", "/s1", "", "/s2"},
 		"addr":                 {"127.0.0.1:1", "127.0.0.1:2", "", "127.0.0.1:3"},
+		"allowedHosts":         {"a.example", "b.example,10.1.1.1", "", "c.example, [2001:db8::1]"},
 		"apiKey":               {"", "environment-key-16", "a-key-from-a-file-16", "config-json-key-16"},
 		"logLevel":             {"debug", "warn", "", "error"},
 		"logFormat":            {"", "text", "", "json"},
@@ -146,6 +147,39 @@ func TestEverySource(t *testing.T) {
 				src.env[r.env] = v[1]
 			}
 			check(src, "flag --"+r.flag, v[0])
+		}
+	}
+}
+
+func TestAllowedHosts(t *testing.T) {
+	type m = map[string]string
+	for want, src := range map[string]sources{
+		"[]":                            {config: `{"poolkeeper":{"allowedHosts":[]}}`},
+		"[a.example]":                   {config: `{"poolkeeper":{"allowedHosts":["a.example"]}}`},
+		"[b.example 2001:db8::1]":       {config: `{"poolkeeper":{"allowedHosts":["b.example","2001:db8::1"]}}`},
+		"[c.example]":                   {config: `{"poolkeeper":{"allowedHosts":"c.example"}}`},
+		"[d.example x_y [2001:db8::1]]": {env: m{"POOLKEEPER_ALLOWED_HOSTS": "d.example, x_y,[2001:db8::1]"}, config: `{"poolkeeper":{"allowedHosts":["a.example"]}}`},
+		"[E.example]":                   {flags: m{"allowed-host": "E.example"}, env: m{"POOLKEEPER_ALLOWED_HOSTS": "d.example"}},
+	} {
+		if got := fmt.Sprint(src.must(t).AllowedHosts); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	const rule = "must be host names or IP addresses without a port, separated by commas"
+	for _, bad := range []string{"*", "*.example", "a.example:443", "http://a.example", "a.example/x", "a..example,", ",", "a,,b", "a b", "0.0.0.0", "[::]", "-a", "[::1]:80", strings.Repeat("x", 254), "a\nb"} {
+		_, err := sources{env: m{"POOLKEEPER_ALLOWED_HOSTS": bad}}.resolve(t)
+		if !errors.Is(err, poolkeeper.ErrInvalid) || !strings.Contains(err.Error(), "environment POOLKEEPER_ALLOWED_HOSTS: "+rule) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	for config, want := range map[string]string{
+		`{"poolkeeper":{"allowedHosts":[1]}}`:   "config.json poolkeeper.allowedHosts: must be an array of strings",
+		`{"poolkeeper":{"allowedHosts":{}}}`:    "config.json poolkeeper.allowedHosts: must be a string or an array of strings",
+		`{"poolkeeper":{"allowedHosts":["*"]}}`: "config.json poolkeeper.allowedHosts: " + rule,
+		`{"poolkeeper":{"addr":["a:1"]}}`:       "config.json poolkeeper.addr: must be a string, a number or a boolean",
+	} {
+		if _, err := (sources{config: config}).resolve(t); !errors.Is(err, poolkeeper.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", config, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,7 +21,9 @@ type row struct {
 	file bool
 	// section and key are its place in config.json; empty: it has none.
 	section, key string
-	def          string
+	// list says that it may be an array there; elsewhere commas separate.
+	list bool
+	def  string
 	// show prints a value that is a secret, or holds one.
 	show func(string) string
 	// set parses the value. Its error is the rule, without the value.
@@ -37,6 +40,7 @@ type draft struct {
 func hidden(string) string { return Redacted }
 
 var (
+	errHosts   = errors.New("must be host names or IP addresses without a port, separated by commas")
 	errHost    = errors.New("must be a host name or an IP address without a port")
 	errPrefix  = errors.New("must be 1 to 64 characters of A-Z a-z 0-9 _ . : -")
 	errBackend = errors.New("must be auto, redis, file or memory")
@@ -48,6 +52,7 @@ var (
 	errMillis  = errors.New("must be a whole number of milliseconds, 1 to 3600000")
 	errKey     = errors.New("must be at least 16 characters without white space")
 
+	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 	prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
 )
 
@@ -76,6 +81,20 @@ var table = []row{
 		}
 		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 			return errAddr
+		}
+		return nil
+	}},
+	{name: "allowedHosts", flag: "allowed-host", env: "POOLKEEPER_ALLOWED_HOSTS", section: "poolkeeper", key: "allowedHosts", list: true, set: func(d *draft, v string) error {
+		for host := range strings.SplitSeq(v, ",") {
+			host = strings.TrimSpace(host)
+			if addr, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")); err == nil {
+				if addr.IsUnspecified() { // nobody calls it
+					return errHosts
+				}
+			} else if !hostForm.MatchString(host) {
+				return errHosts
+			}
+			d.AllowedHosts = append(d.AllowedHosts, host)
 		}
 		return nil
 	}},
