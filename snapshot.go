@@ -2,6 +2,7 @@ package poolkeeper
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
@@ -145,15 +146,13 @@ func (s *Snapshot) KeysOf(kind KeyKind) []Key {
 
 // CompareKeys orders keys by kind, type and name.
 func CompareKeys(a, b Key) int {
-	for _, c := range [][2]string{{string(a.Kind), string(b.Kind)}, {a.Type, b.Type}, {a.Name, b.Name}} {
-		if c[0] != c[1] {
-			if c[0] < c[1] {
-				return -1
-			}
-			return 1
-		}
+	if a.Kind != b.Kind {
+		return strings.Compare(string(a.Kind), string(b.Kind))
 	}
-	return 0
+	if a.Type != b.Type {
+		return strings.Compare(a.Type, b.Type)
+	}
+	return strings.Compare(a.Name, b.Name)
 }
 
 // Counts returns how many providers, tokens and other values there are.

@@ -1,9 +1,13 @@
 package configdir
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -102,21 +106,47 @@ func CompareSnapshots(dir, store *poolkeeper.Snapshot, opts *CompareOptions) (*C
 		opts = &CompareOptions{}
 	}
 	now, x := clock(opts.Now), prefixesOf(opts.Dir)
-	a, err := layOut(dir, x, now, opts.AllowExternal, false)
-	if err != nil {
-		return nil, err
+	var (
+		wg         sync.WaitGroup
+		a, b       *layout
+		errA, errB error
+	)
+	wg.Go(func() { a, errA = layOut(dir, x, now, opts.AllowExternal, false) })
+	same := sameSnapshot(dir, store)
+	if !same {
+		b, errB = layOut(store, x, now, opts.AllowExternal, false)
 	}
-	b, err := layOut(store, x, now, opts.AllowExternal, false)
-	if err != nil {
-		return nil, err
+	wg.Wait()
+	if errA != nil {
+		return nil, errA
+	}
+	if errB != nil {
+		return nil, errB
 	}
 	c := &comparer{a: a, b: b, contentOnly: opts.ContentOnly}
 	c.Types, c.Providers, c.Tokens, c.Sessions = a.report.Types, a.report.Providers, a.report.TokenFiles, len(a.sessions)
 	c.Files = len(a.files) - a.report.TokenFiles
+	if same {
+		return &c.Comparison, nil
+	}
 	c.types()
 	c.sessions()
 	c.files()
 	return &c.Comparison, nil
+}
+
+// sameSnapshot reports whether two snapshots hold the same, so that one directory
+// is made of both.
+func sameSnapshot(a, b *poolkeeper.Snapshot) bool {
+	return slices.Equal(a.Types, b.Types) &&
+		maps.EqualFunc(a.Pools, b.Pools, func(x, y *poolkeeper.Pool) bool {
+			return x != nil && y != nil && slices.EqualFunc(x.Providers, y.Providers, func(p, q poolkeeper.Provider) bool {
+				return p.Ref == q.Ref && p.State == q.State && bytes.Equal(p.Definition, q.Definition)
+			})
+		}) &&
+		maps.EqualFunc(a.Values, b.Values, func(x, y poolkeeper.Document) bool {
+			return x.ExpiresAt == y.ExpiresAt && bytes.Equal(x.Data, y.Data)
+		})
 }
 
 // prefixesOf makes the prefixes of a directory that was just read.

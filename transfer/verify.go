@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -29,13 +30,25 @@ func Verify(ctx context.Context, st *poolkeeper.Store, dir string, opts *VerifyO
 		opts = &VerifyOptions{}
 	}
 	now := fixed(millis(opts.Now))
+	// The store answers while the directory is read.
+	var (
+		wg       sync.WaitGroup
+		got      *poolkeeper.Snapshot
+		storeErr error
+	)
+	reading, stop := context.WithCancel(ctx)
+	wg.Go(func() { got, storeErr = st.Snapshot(reading) })
 	want, _, err := configdir.ReadDir(ctx, dir, &configdir.ReadOptions{Now: now, AllowExternal: opts.AllowExternal})
+	if err != nil {
+		stop()
+	}
+	wg.Wait()
+	stop()
 	if err != nil {
 		return nil, err
 	}
-	got, err := st.Snapshot(ctx)
-	if err != nil {
-		return nil, poolkeeper.Annotate(err, "verify", "store")
+	if storeErr != nil {
+		return nil, poolkeeper.Annotate(storeErr, "verify", "store")
 	}
 	comparing := &configdir.CompareOptions{ContentOnly: opts.ContentOnly, AllowExternal: opts.AllowExternal, Dir: dir, Now: now}
 	if err := configdir.AdoptIDs(want, got, nil, false, comparing); err != nil {
