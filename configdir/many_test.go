@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/dirtest"
@@ -97,5 +99,37 @@ func TestReadManyDirectories(t *testing.T) {
 		if _, _, err := configdir.ReadDir(t.Context(), dir, nil); !errors.Is(err, poolkeeper.ErrTooLarge) || !strings.Contains(err.Error(), "250") {
 			t.Errorf("error %v, want that of 250", err)
 		}
+	}
+}
+
+// TestWriteManyFiles: what is written together, into directories that are missing
+// and into those that are there, is what would be written one by one.
+func TestWriteManyFiles(t *testing.T) {
+	files := map[string]string{"configs/provider_pools.json": "{}"}
+	for i := range 200 {
+		files[fmt.Sprintf("configs/there/%03d/f.txt", i)] = strconv.Itoa(i)
+		files[fmt.Sprintf("configs/missing/in/%03d.txt", i)] = strconv.Itoa(-i)
+	}
+	snap, _ := read(t, dirtest.WriteTree(t, files))
+	dir := dirtest.WriteTree(t, map[string]string{"configs/there/007/f.txt": "old", "configs/there/mine.txt": "x"})
+	report, err := configdir.WriteDir(t.Context(), dir, snap, &configdir.WriteOptions{Force: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Written) != len(files)-1 || !slices.Equal(report.Replaced, []string{"configs/there/007/f.txt"}) {
+		t.Errorf("%d written, replaced %q", len(report.Written), report.Replaced)
+	}
+	files["configs/there/mine.txt"] = "x"
+	if diff := cmp.Diff(files, dirtest.Tree(t, filepath.Dir(dir))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestReadUnfinished: a directory that a write has left behind is not read.
+func TestReadUnfinished(t *testing.T) {
+	dir := dirtest.WriteTree(t, map[string]string{"configs/.poolkeeper-0123456789abcdef.tmp/a/b.json": "{", "configs/.poolkeeper-mine/c.json": "{}"})
+	snap, report := read(t, dir)
+	if len(snap.Values) != 1 || report.Files != 1 || !slices.Equal(report.Transient, []string{"configs/.poolkeeper-0123456789abcdef.tmp"}) {
+		t.Errorf("%v, transient %q", snap.Values, report.Transient)
 	}
 }

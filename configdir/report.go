@@ -82,7 +82,8 @@ type Report struct {
 
 	// Unreferenced are the carried files that nothing refers to.
 	Unreferenced []string `json:"unreferenced,omitempty"`
-	// Transient are the files that were left out: *.tmp, *.lock and temp/.
+	// Transient are the files that were left out: *.tmp, *.lock and temp/; and
+	// directories that a write has left behind.
 	Transient []string `json:"transient,omitempty"`
 	Warnings  []Note   `json:"warnings,omitempty"`
 

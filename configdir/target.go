@@ -214,15 +214,6 @@ func (t *target) write(ctx context.Context, files map[string]File, steps []strin
 		all = append(all, d)
 	}
 	slices.Sort(all)
-	for _, d := range all {
-		in, name := t.at(d)
-		if name == "." {
-			continue
-		}
-		if err := in.MkdirAll(name, 0o700); err != nil {
-			return t.refusal(d, err)
-		}
-	}
 	if err := t.writeMany(ctx, first, all, files); err != nil {
 		return err
 	}

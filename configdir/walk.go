@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
 
 // A scanned is a regular file that a walk found, under the path that it was
@@ -143,8 +144,12 @@ func (w *walker) file(p, real string, read func(limit int64) ([]byte, error)) er
 	return nil
 }
 
-// enter walks a directory.
+// enter walks a directory, unless it is what a write has left behind.
 func (w *walker) enter(in *os.Root, name, p, real string, above []string) error {
+	if vfs.IsTemp(path.Base(p)) {
+		w.report.Transient = append(w.report.Transient, p)
+		return nil
+	}
 	if p == configFile || p == poolsFile || p == passwordFile {
 		return w.root.refuse(p, poolkeeper.ErrInvalid, "it is a directory, and must be a file")
 	}

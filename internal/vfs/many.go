@@ -25,8 +25,9 @@ type Replacement struct {
 
 // ReplaceMany is [ReplaceEach] where the file system can be synced as a whole. That is
 // done twice, in place of once for each file and each directory: between the writing
-// of all files and the first rename, and at the end. Where it fails, each file is the
-// old or the new one.
+// of all files and the first rename, and at the end. A directory that is missing is
+// made under a temporary name, with all that is to be in it, and renamed as one.
+// Where it fails, each file is the old or the new one.
 func ReplaceMany(fsys FS, files []Replacement, dirs []string, perm fs.FileMode, each func(n int, do func(i int) error) error, written func()) error {
 	all, err := fsys.SyncAll()
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -40,6 +41,10 @@ func ReplaceMany(fsys FS, files []Replacement, dirs []string, perm fs.FileMode, 
 	if err != nil {
 		return err
 	}
+	fresh, err := freshDirs(fsys, dirs, top)
+	if err != nil {
+		return err
+	}
 	temps := make([]string, len(files))
 	defer func() {
 		for _, temp := range temps {
@@ -47,9 +52,17 @@ func ReplaceMany(fsys FS, files []Replacement, dirs []string, perm fs.FileMode, 
 				fsys.Remove(temp)
 			}
 		}
+		fresh.remove(files)
 	}()
 	var elsewhere atomic.Bool // a directory is another file system
 	err = each(len(files), func(i int) error {
+		if at, in := fresh.at(files[i].Name); in {
+			if err := fresh.write(at, files[i].Data, perm); err != nil {
+				return named(files[i].Name, err)
+			}
+			written()
+			return nil
+		}
 		temp, f, err := create(fsys, files[i].Name, perm)
 		if err != nil {
 			return named(files[i].Name, err)
@@ -66,10 +79,19 @@ func ReplaceMany(fsys FS, files []Replacement, dirs []string, perm fs.FileMode, 
 		return named(files[i].Name, err)
 	})
 	if err == nil {
+		err = fresh.makeEmpty(files)
+	}
+	if err == nil {
 		err = all.Sync()
 	}
 	if err == nil {
+		err = fresh.rename()
+	}
+	if err == nil {
 		err = each(len(files), func(i int) error {
+			if temps[i] == "" {
+				return nil
+			}
 			if err := fsys.Rename(temps[i], files[i].Name); err != nil {
 				return named(files[i].Name, err)
 			}
@@ -87,12 +109,18 @@ func ReplaceMany(fsys FS, files []Replacement, dirs []string, perm fs.FileMode, 
 	return err
 }
 
-// ReplaceEach is [Replace] for several files, and makes the names in dirs durable, in
-// which they are. each calls do for the numbers from 0 to n, in any order, several at a
-// time, and returns an error of one. written is called after each file, possibly by
-// several at a time. An error about a file or a directory is a [fs.PathError] with its
-// name.
+// ReplaceEach is [Replace] for several files, and makes the names in dirs durable.
+// Those are the directories that the files are in, with all above them, and others
+// that are to be there; what is missing is made. each calls do for the numbers from 0
+// to n, in any order, several at a time, and returns an error of one. written is called
+// after each file, possibly by several at a time. An error about a file or a directory
+// is a [fs.PathError] with its name.
 func ReplaceEach(fsys FS, files []Replacement, dirs []string, perm fs.FileMode, each func(n int, do func(i int) error) error, written func()) error {
+	for _, d := range dirs {
+		if err := makeDir(fsys, d); err != nil {
+			return err
+		}
+	}
 	err := each(len(files), func(i int) error {
 		if err := Replace(fsys, files[i].Name, files[i].Data, perm); err != nil {
 			return named(files[i].Name, err)
@@ -126,11 +154,16 @@ func named(name string, err error) error {
 	return &fs.PathError{Op: "write", Path: name, Err: err}
 }
 
-// create makes the temporary file that is to become the file of a name.
-func create(fsys FS, name string, perm fs.FileMode) (temp string, f File, err error) {
+// tempName is a temporary name beside another one.
+func tempName(name string) string {
 	var random [8]byte
 	rand.Read(random[:]) // never fails
-	temp = path.Join(parent(name), TempPrefix+hex.EncodeToString(random[:])+".tmp")
+	return path.Join(parent(name), TempPrefix+hex.EncodeToString(random[:])+tempSuffix)
+}
+
+// create makes the temporary file that is to become the file of a name.
+func create(fsys FS, name string, perm fs.FileMode) (temp string, f File, err error) {
+	temp = tempName(name)
 	f, err = fsys.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	return temp, f, err
 }

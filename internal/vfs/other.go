@@ -16,4 +16,6 @@ func sameDevice(a, b fs.FileInfo) bool { return true }
 
 func keepOwner(FS, File, string, fs.FileMode) error { return nil }
 
+func withMode(File, fs.FileMode) error { return nil }
+
 func ownAs(File, fs.FileInfo) error { return nil }

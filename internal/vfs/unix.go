@@ -50,15 +50,20 @@ func keepOwner(fsys FS, f File, name string, perm fs.FileMode) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	case err != nil || !old.Mode().IsRegular():
-		if now, err := f.Stat(); err == nil && now.Mode().Perm() == perm {
-			return nil
-		}
-		return f.Chmod(perm) // the umask has taken some
+		return withMode(f, perm)
 	}
 	if err := ownAs(f, old); err != nil {
 		return err
 	}
 	return f.Chmod(old.Mode().Perm())
+}
+
+// withMode gives a new file its mode, of which the umask may have taken some.
+func withMode(f File, perm fs.FileMode) error {
+	if now, err := f.Stat(); err == nil && now.Mode().Perm() == perm {
+		return nil
+	}
+	return f.Chmod(perm)
 }
 
 // ownAs gives a file the owner and the group of another, where we may.

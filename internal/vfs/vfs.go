@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 // An FS is one directory with everything below it. Names are relative to it and
@@ -227,6 +228,13 @@ func Replace(fsys FS, name string, data []byte, perm fs.FileMode) (err error) {
 	return err
 }
 
-// TempPrefix begins the names under which files are written before they are
-// renamed.
+// TempPrefix begins the names under which files and directories are made before
+// they are renamed.
 const TempPrefix = ".poolkeeper-"
+
+const tempSuffix = ".tmp"
+
+// IsTemp reports whether a name is such a one.
+func IsTemp(name string) bool {
+	return strings.HasPrefix(name, TempPrefix) && strings.HasSuffix(name, tempSuffix)
+}

@@ -8,14 +8,15 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
 
-// A Memory is one flat directory in memory that remembers what is durable: the
-// bytes of a file as of its last Sync, and the names as of the last SyncDir.
+// A Memory is a directory in memory that remembers what is durable: the bytes of
+// a file as of its last Sync, and all names as of the last SyncDir of any directory.
 type Memory struct {
 	mu      sync.Mutex
 	names   map[string]*inode
@@ -41,6 +42,7 @@ type change struct {
 type inode struct {
 	data, synced []byte
 	locked       bool
+	dir          bool
 }
 
 // NewMemory returns an empty directory.
@@ -61,8 +63,7 @@ func (m *Memory) CutPower(keep func(name string, synced, written []byte) []byte)
 		case c.file == nil:
 			delete(m.durable, c.to)
 		default:
-			delete(m.durable, c.from)
-			m.durable[c.to] = c.file
+			move(m.durable, c.from, c.to, c.file)
 		}
 	}
 	m.names, m.changes = maps.Clone(m.durable), nil
@@ -73,6 +74,18 @@ func (m *Memory) CutPower(keep func(name string, synced, written []byte) []byte)
 		}
 		n.data = slices.Clone(n.synced)
 	}
+}
+
+// move gives a name to what had another one, with all that lies in it.
+func move(names map[string]*inode, from, to string, n *inode) {
+	for name, inner := range maps.Clone(names) {
+		if rest, in := strings.CutPrefix(name, from+"/"); in && from != "" {
+			delete(names, name)
+			names[to+"/"+rest] = inner
+		}
+	}
+	delete(names, from)
+	names[to] = n
 }
 
 // Kill ends the process: what it has written is there, its locks are not.
@@ -90,7 +103,7 @@ func (m *Memory) OpenFile(name string, flag int, _ fs.FileMode) (vfs.File, error
 	defer m.mu.Unlock()
 	n := m.names[name]
 	if n == nil {
-		if flag&os.O_CREATE == 0 {
+		if flag&os.O_CREATE == 0 || !m.isDir(path.Dir(name)) {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 		}
 		n = &inode{}
@@ -105,7 +118,27 @@ func (m *Memory) OpenFile(name string, flag int, _ fs.FileMode) (vfs.File, error
 	return &memoryFile{m: m, n: n, name: name, boot: m.boot}, nil
 }
 
-func (m *Memory) MkdirAll(string, fs.FileMode) error { return nil }
+// isDir reports whether a name is that of a directory.
+func (m *Memory) isDir(name string) bool {
+	return name == "." || m.names[name] != nil && m.names[name].dir
+}
+
+func (m *Memory) MkdirAll(name string, _ fs.FileMode) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range len(name) + 1 {
+		if i < len(name) && name[i] != '/' || m.isDir(name[:i]) || name == "." {
+			continue
+		}
+		at := name[:i]
+		if m.names[at] != nil {
+			return &fs.PathError{Op: "mkdir", Path: at, Err: fs.ErrExist}
+		}
+		m.names[at] = &inode{dir: true}
+		m.changes = append(m.changes, change{to: at, file: m.names[at]})
+	}
+	return nil
+}
 
 func (m *Memory) Rename(from, to string) error {
 	m.mu.Lock()
@@ -114,8 +147,7 @@ func (m *Memory) Rename(from, to string) error {
 	if n == nil {
 		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
 	}
-	delete(m.names, from)
-	m.names[to] = n
+	move(m.names, from, to, n)
 	m.changes = append(m.changes, change{from: from, to: to, file: n})
 	return nil
 }
@@ -136,12 +168,12 @@ func (m *Memory) Stat(name string) (fs.FileInfo, error) {
 	defer m.mu.Unlock()
 	n := m.names[name]
 	if name == "." {
-		n = &inode{}
+		n = &inode{dir: true}
 	}
 	if n == nil {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
-	return info{name, int64(len(n.data))}, nil
+	return info{name, int64(len(n.data)), n.dir}, nil
 }
 
 func (m *Memory) Lstat(name string) (fs.FileInfo, error) { return m.Stat(name) }
@@ -150,12 +182,14 @@ func (m *Memory) Readlink(name string) (string, error) {
 	return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
 }
 
-func (m *Memory) ReadDir(string) ([]fs.DirEntry, error) {
+func (m *Memory) ReadDir(dir string) ([]fs.DirEntry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []fs.DirEntry
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
-		all = append(all, fs.FileInfoToDirEntry(info{name, int64(len(m.names[name].data))}))
+		if n := m.names[name]; path.Dir(name) == dir {
+			all = append(all, fs.FileInfoToDirEntry(info{name, int64(len(n.data)), n.dir}))
+		}
 	}
 	return all, nil
 }
@@ -252,7 +286,7 @@ func (f *memoryFile) WriteAt(b []byte, off int64) (int, error) {
 
 func (f *memoryFile) Stat() (fs.FileInfo, error) {
 	var i info
-	err := f.do(func() { i = info{f.name, int64(len(f.n.data))} })
+	err := f.do(func() { i = info{f.name, int64(len(f.n.data)), false} })
 	return i, err
 }
 
@@ -296,11 +330,18 @@ func (f *memoryFile) Close() error {
 type info struct {
 	name string
 	size int64
+	dir  bool
 }
 
 func (i info) Name() string       { return path.Base(i.name) }
 func (i info) Size() int64        { return i.size }
-func (i info) Mode() fs.FileMode  { return 0o600 }
 func (i info) ModTime() time.Time { return time.Time{} }
-func (i info) IsDir() bool        { return false }
+func (i info) IsDir() bool        { return i.dir }
 func (i info) Sys() any           { return nil }
+
+func (i info) Mode() fs.FileMode {
+	if i.dir {
+		return fs.ModeDir | 0o700
+	}
+	return 0o600
+}
