@@ -21,9 +21,9 @@ func newChecker(report *Report) *checker {
 	return &checker{report: report, seen: map[string]int{}}
 }
 
-// definition warns of what is odd in one, and reports whether it has a field
-// for the path of a token.
-func (c *checker) definition(typ string, i int, def []byte) (hasPath bool) {
+// definition warns of what is odd in one, and counts its fields for the path of a
+// token.
+func (c *checker) definition(typ string, i int, def []byte) (paths int) {
 	if !utf8.Valid(def) {
 		c.report.note(poolsFile, place(typ, i, ""), CodeUTF8, "has bytes that are no UTF-8; they are kept")
 	}
@@ -33,10 +33,12 @@ func (c *checker) definition(typ string, i int, def []byte) (hasPath bool) {
 		if rawjson.DuplicateKey(value) >= 0 {
 			c.report.note(poolsFile, place(typ, i, string(name)), CodeDuplicateKey, "a key stands twice in an object in it; the last one counts")
 		}
-		hasPath = hasPath || poolkeeper.IsTokenPathField(string(name))
+		if poolkeeper.IsTokenPathField(string(name)) {
+			paths++
+		}
 		c.runtime(typ, i, string(name), value)
 	})
-	return hasPath
+	return paths
 }
 
 // members calls each for the members of an object, and twice for the keys that

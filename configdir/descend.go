@@ -3,7 +3,6 @@ package configdir
 import (
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"sync"
@@ -26,7 +25,7 @@ func fewDirs(entries []fs.DirEntry) bool {
 // descend walks the directories in a directory, some at a time. What it finds,
 // and which of several errors it returns, is as if it had been one after the
 // other.
-func (w *walker) descend(in *os.Root, dirs []fs.DirEntry, at, real string, above []string) error {
+func (w *walker) descend(in folder, dirs []fs.DirEntry, at, real string, above []string) error {
 	if len(dirs) == 0 {
 		return nil
 	}
@@ -64,7 +63,7 @@ func (w *walker) descend(in *os.Root, dirs []fs.DirEntry, at, real string, above
 }
 
 // each walks directories one after the other.
-func (w *walker) each(in *os.Root, dirs []fs.DirEntry, at, real string, above []string) error {
+func (w *walker) each(in folder, dirs []fs.DirEntry, at, real string, above []string) error {
 	for _, e := range dirs {
 		if err := w.enter(in, e.Name(), at+"/"+e.Name(), path.Join(real, e.Name()), above); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"syscall"
@@ -16,45 +15,47 @@ import (
 // maxLeaf is how many bytes of entries a directory may have to be read at once.
 const maxLeaf = 8 << 10
 
-// leaf reads a directory in which there are some regular files and nothing else, as
+// leaf reads a directory of another one in which there are some regular files and nothing else, as
 // most of those with tokens are: by calls of the system on the open directory, which
 // are half as many. The names are single ones and no link is followed, so nothing
 // leads out of it. done is false where it is another kind of directory, which is
 // walked.
-func (w *walker) leaf(in *os.Root, name, at, real string) (done bool, err error) {
-	dir, err := in.OpenFile(name, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
+func (w *walker) leaf(in folder, name, at, real string) (done bool, err error) {
+	if in.f == nil {
+		return false, nil
+	}
+	conn, err := in.f.SyscallConn()
 	if err != nil {
 		return false, nil // the walk says why
 	}
-	defer dir.Close()
-	conn, err := dir.SyscallConn()
-	if err != nil {
-		return false, nil
-	}
+	dir := -1
 	failed := conn.Control(func(fd uintptr) {
-		names, ok := regularFiles(int(fd))
-		if !ok {
-			return
-		}
-		for _, name := range names {
-			if !utf8.ValidString(name) || poolkeeper.ValidatePath(at+"/"+name) != nil {
-				return // the walk notes it
-			}
-		}
-		done = true
-		slices.Sort(names)
-		for _, name := range names {
-			p := at + "/" + name
-			err = w.file(p, path.Join(real, name), func(limit int64) ([]byte, error) { return w.root.readAt(int(fd), name, p, limit) })
-			if err != nil {
-				return
-			}
-		}
+		dir, err = retry(func() (int, error) {
+			return syscall.Openat(int(fd), name, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+		})
 	})
-	if failed != nil {
+	if failed != nil || err != nil {
 		return false, nil
 	}
-	return done, err
+	defer syscall.Close(dir)
+	names, ok := regularFiles(dir)
+	if !ok {
+		return false, nil
+	}
+	for _, name := range names {
+		if !utf8.ValidString(name) || poolkeeper.ValidatePath(at+"/"+name) != nil {
+			return false, nil // the walk notes it
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		p := at + "/" + name
+		err := w.file(p, path.Join(real, name), func(limit int64) ([]byte, error) { return w.root.readAt(dir, name, p, limit) })
+		if err != nil {
+			return true, err
+		}
+	}
+	return true, nil
 }
 
 // regularFiles lists an open directory, if it has nothing but regular files and not

@@ -2,7 +2,5 @@
 
 package configdir
 
-import "os"
-
 // leaf is not known here: everything is walked.
-func (w *walker) leaf(*os.Root, string, string, string) (bool, error) { return false, nil }
+func (w *walker) leaf(folder, string, string, string) (bool, error) { return false, nil }

@@ -60,8 +60,9 @@ func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Sn
 	r := &reader{
 		root: root, report: report, files: w.files, snap: poolkeeper.NewSnapshot(), check: newChecker(report),
 		external: opts.AllowExternal,
-		used:     map[string]bool{}, second: map[string]bool{}, owners: map[string]poolkeeper.Ref{},
+		used:     make(map[string]bool, len(w.files)), second: map[string]bool{}, owners: make(map[string]poolkeeper.Ref, len(w.files)),
 	}
+	r.snap.Values = make(map[poolkeeper.Key]poolkeeper.Document, 2*len(w.files)) // a token, and its path
 	if err := r.read(ctx, clock(opts.Now)); err != nil {
 		return nil, nil, err
 	}
@@ -154,8 +155,8 @@ func (r *reader) pools(ctx context.Context, data []byte) error {
 		}
 		pool := r.check.pool(p)
 		for i := range pool.Providers {
-			if r.check.definition(p.typ, i, p.definitions[i]) {
-				named = append(named, r.paths(&pool.Providers[i], i)...)
+			if n := r.check.definition(p.typ, i, p.definitions[i]); n > 0 {
+				named = append(named, r.paths(&pool.Providers[i], i, n)...)
 			}
 		}
 		r.snap.Types = append(r.snap.Types, p.typ)

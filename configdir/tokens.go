@@ -15,25 +15,34 @@ import (
 // A named is a path by which a provider names a token file.
 type named struct {
 	owner poolkeeper.Ref
-	where string // the place of the field
+	at    int // the place of the provider in its pool
 	path  poolkeeper.TokenPath
 	first bool // it is the path that the gateway reads
 }
 
-// paths returns the token paths of a provider, and warns of fields that hold
-// none.
-func (r *reader) paths(p *poolkeeper.Provider, i int) []named {
-	var out []named
+// where is the place of the field.
+func (n named) where() string { return place(n.owner.Type, n.at, n.path.Field) }
+
+// paths returns the token paths of a provider, which has so many fields for one,
+// and warns of fields that hold none.
+func (r *reader) paths(p *poolkeeper.Provider, i, fields int) []named {
+	found := poolkeeper.TokenPaths(p.Definition)
+	out := make([]named, len(found))
+	for k, tp := range found {
+		out[k] = named{p.Ref, i, tp, k == 0}
+	}
+	if len(found) == fields {
+		return out
+	}
 	good := map[string]bool{}
-	for k, tp := range poolkeeper.TokenPaths(p.Definition) {
-		out = append(out, named{p.Ref, place(p.Type, i, tp.Field), tp, k == 0})
+	for _, tp := range found {
 		good[tp.Field] = true
 	}
 	// The definition was parsed before.
 	_ = rawjson.Object(p.Definition, func(key, _ []byte) error {
 		if name, ok := rawjson.Unquote(key); ok && poolkeeper.IsTokenPathField(name) && !good[name] {
 			good[name] = true
-			r.tokenNote(named{p.Ref, place(p.Type, i, name), poolkeeper.TokenPath{Field: name}, false},
+			r.tokenNote(named{p.Ref, i, poolkeeper.TokenPath{Field: name}, false},
 				CodeTokenPath, "is empty or not a string of UTF-8")
 		}
 		return nil
@@ -45,13 +54,13 @@ func (r *reader) tokenNote(n named, code Code, text string) {
 	if n.path.Raw != "" {
 		text = showPath(n.path.Raw) + " " + text
 	}
-	r.report.note(poolsFile, n.where, code, "%s (provider %s)", text, show.Clip(show.Name(n.owner.ID)))
+	r.report.note(poolsFile, n.where(), code, "%s (provider %s)", text, show.Clip(show.Name(n.owner.ID)))
 }
 
 // tokens takes the token files that the providers name. First all first paths,
 // so that a file is a token whoever else names it as a second one.
 func (r *reader) tokens(all []named) error {
-	seen := map[string]bool{}
+	seen := make(map[string]bool, len(all))
 	for _, first := range []bool{true, false} {
 		for _, n := range all {
 			if n.first != first {
@@ -197,7 +206,7 @@ func (r *reader) checkToken(p string, data []byte, owner poolkeeper.Ref) {
 
 func (r *reader) putNamed(k poolkeeper.Key, data []byte, n named) error {
 	if err := k.Validate(); err != nil {
-		return r.root.annotate(poolsFile, poolkeeper.Annotate(err, "", n.where))
+		return r.root.annotate(poolsFile, poolkeeper.Annotate(err, "", n.where()))
 	}
 	r.put(k, data)
 	return nil

@@ -71,10 +71,16 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	entries, err := w.list(in, at)
+	f, err := in.Open(".")
+	if err != nil {
+		return w.root.refusal(at, err)
+	}
+	defer f.Close()
+	entries, err := w.list(f, at)
 	if err != nil {
 		return err
 	}
+	here := folder{in, f}
 	var dirs []fs.DirEntry // to be walked at the end, where they are many
 	some := fewDirs(entries)
 	for _, e := range entries {
@@ -88,7 +94,7 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 			err = w.file(p, rp, func(limit int64) ([]byte, error) { return w.root.readIn(in, e.Name(), p, limit) })
 		case fs.ModeDir:
 			if some {
-				err = w.enter(in, e.Name(), p, rp, above)
+				err = w.enter(here, e.Name(), p, rp, above)
 			} else {
 				dirs = append(dirs, e)
 			}
@@ -101,15 +107,16 @@ func (w *walker) walk(in *os.Root, at, real string, above []string) error {
 			return err
 		}
 	}
-	return w.descend(in, dirs, at, real, above)
+	return w.descend(here, dirs, at, real, above)
 }
 
-func (w *walker) list(in *os.Root, at string) ([]fs.DirEntry, error) {
-	f, err := in.Open(".")
-	if err != nil {
-		return nil, w.root.refusal(at, err)
-	}
-	defer f.Close()
+// A folder is a directory that is being read.
+type folder struct {
+	*os.Root
+	f *os.File // nil where names may be longer than one step
+}
+
+func (w *walker) list(f *os.File, at string) ([]fs.DirEntry, error) {
 	entries, err := f.ReadDir(-1)
 	if err != nil {
 		return nil, w.root.refusal(at, err)
@@ -145,7 +152,7 @@ func (w *walker) file(p, real string, read func(limit int64) ([]byte, error)) er
 }
 
 // enter walks a directory, unless it is what a write has left behind.
-func (w *walker) enter(in *os.Root, name, p, real string, above []string) error {
+func (w *walker) enter(in folder, name, p, real string, above []string) error {
 	if vfs.IsTemp(path.Base(p)) {
 		w.report.Transient = append(w.report.Transient, p)
 		return nil
@@ -210,7 +217,7 @@ func (w *walker) link(p, real string, above []string) error {
 	if err != nil {
 		return w.root.refusal(p, err)
 	}
-	return w.enter(in, name, p, target, chain)
+	return w.enter(folder{Root: in}, name, p, target, chain)
 }
 
 func (w *walker) special(p string) error {
