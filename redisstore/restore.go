@@ -248,11 +248,27 @@ func (r *restore) owns(name string) bool {
 }
 
 func (r *restore) write(snap *poolkeeper.Snapshot) error {
+	var refs []poolkeeper.Key
 	for k, d := range snap.Values {
-		if k.Kind == poolkeeper.KindSession && d.ExpiresAt != 0 && d.ExpiresAt <= r.opts.Now().UnixMilli() {
+		switch {
+		case k.Kind == poolkeeper.KindSession && d.ExpiresAt != 0 && d.ExpiresAt <= r.opts.Now().UnixMilli():
+			continue
+		case k.Kind == poolkeeper.KindTokenRefs:
+			refs = append(refs, k)
 			continue
 		}
 		if err := r.putValue(k, d); err != nil {
+			return err
+		}
+	}
+	for part := range slices.Chunk(refs, chunk) {
+		h, size := r.client.B().Hset().Key(r.tokenRefs()).FieldValue(), 0
+		for _, k := range part {
+			data := snap.Values[k].Data
+			h = h.FieldValue(k.Name, rueidis.BinaryString(data))
+			size += len(k.Name) + len(data)
+		}
+		if err := r.add(size, h.Build()); err != nil {
 			return err
 		}
 	}
