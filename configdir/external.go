@@ -39,19 +39,19 @@ func (r *reader) findExternal(n named) (string, *scanned, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return "", nil, r.root.refusal(n.path.Path, err)
 	case err != nil: // also a loop of links, and a name that no file can have
-		r.tokenNote(n, CodeTokenMissing, "does not exist")
+		r.report.tokenNote(n, CodeTokenMissing, "does not exist")
 		return "", nil, nil
 	case info.IsDir():
-		r.tokenNote(n, CodeTokenDirectory, "is a directory: not followed")
+		r.report.tokenNote(n, CodeTokenDirectory, "is a directory: not followed")
 		return "", nil, nil
 	case !info.Mode().IsRegular():
-		r.tokenNote(n, CodeSpecial, "is neither a file nor a directory: not read")
+		r.report.tokenNote(n, CodeSpecial, "is neither a file nor a directory: not read")
 		return "", nil, nil
 	}
 	if p, ok := r.root.inside(filepath.ToSlash(real)); ok {
 		f, code, text, err := r.lookUp(p)
 		if f == nil && err == nil {
-			r.tokenNote(n, code, text)
+			r.report.tokenNote(n, code, text)
 		}
 		return p, f, err
 	}

@@ -133,3 +133,28 @@ func TestReadUnfinished(t *testing.T) {
 		t.Errorf("%v, transient %q", snap.Values, report.Transient)
 	}
 }
+
+// TestReadManyProviders: what is found by several at a time stands in the order of
+// the file.
+func TestReadManyProviders(t *testing.T) {
+	const n = 2500
+	files := map[string]string{}
+	var pools, want []string
+	for i := range n {
+		pools = append(pools, fmt.Sprintf(`{"uuid":"%04d","A_TOKEN_FILE_PATH":"configs/a/%04d.json","usageCount":-1}`, i, i))
+		want = append(want, fmt.Sprintf("configs/provider_pools.json t[%d].usageCount", i))
+		files[fmt.Sprintf("configs/a/%04d.json", i)] = "[]"
+	}
+	for i := range n {
+		want = append(want, fmt.Sprintf("configs/a/%04d.json ", i))
+	}
+	files["configs/provider_pools.json"] = `{"t":[` + strings.Join(pools, ",") + `]}`
+	_, report := read(t, dirtest.WriteTree(t, files))
+	var got []string
+	for _, w := range report.Warnings {
+		got = append(got, w.Path+" "+w.Where)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || report.Tokens != n {
+		t.Errorf("%d tokens, %s", report.Tokens, diff)
+	}
+}

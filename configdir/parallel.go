@@ -38,3 +38,18 @@ func parallel(ctx context.Context, n int, do func(int) error) error {
 	}
 	return nil
 }
+
+// inParts calls do for parts of n things, several at a time, each with a report of
+// its own, of which it takes the warnings as if one part had come after the other.
+func (r *reader) inParts(ctx context.Context, n int, do func(from, to int, report *Report)) error {
+	const size = 1000
+	reports := make([]Report, (n+size-1)/size)
+	err := parallel(ctx, len(reports), func(i int) error {
+		do(i*size, min(n, (i+1)*size), &reports[i])
+		return nil
+	})
+	for i := range reports {
+		r.report.Warnings = append(r.report.Warnings, reports[i].Warnings...)
+	}
+	return err
+}

@@ -80,6 +80,7 @@ type reader struct {
 	external bool                      // whether token files outside may be read
 	used     map[string]bool           // paths of files that are tokens, or configuration
 	owners   map[string]poolkeeper.Ref // resolved path of a token file → its owner
+	taken    []taken                   // the tokens, in their order
 	second   map[string]bool           // files that only a second path, or config.json, names
 }
 
@@ -148,23 +149,30 @@ func (r *reader) pools(ctx context.Context, data []byte) error {
 		return r.root.annotate(poolsFile, err)
 	}
 	r.snap.Types = make([]string, 0, len(pools))
-	var named []named
+	var paths []named
 	for _, p := range pools {
-		if err := ctx.Err(); err != nil {
+		pool := r.check.pool(p)
+		of := make([][]named, len(pool.Providers))
+		err := r.inParts(ctx, len(of), func(from, to int, report *Report) {
+			check := newChecker(report)
+			for i := from; i < to; i++ {
+				if n := check.definition(p.typ, i, p.definitions[i]); n > 0 {
+					of[i] = tokenPaths(report, &pool.Providers[i], i, n)
+				}
+			}
+		})
+		if err != nil {
 			return err
 		}
-		pool := r.check.pool(p)
-		for i := range pool.Providers {
-			if n := r.check.definition(p.typ, i, p.definitions[i]); n > 0 {
-				named = append(named, r.paths(&pool.Providers[i], i, n)...)
-			}
+		for _, some := range of {
+			paths = append(paths, some...)
 		}
 		r.snap.Types = append(r.snap.Types, p.typ)
 		r.snap.Pools[p.typ] = pool
 		r.report.Types++
 		r.report.Providers += len(pool.Providers)
 	}
-	return r.tokens(named)
+	return r.tokens(ctx, paths)
 }
 
 func (r *reader) sessions(data []byte, now int64) {

@@ -1,6 +1,7 @@
 package configdir
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"path"
@@ -23,9 +24,9 @@ type named struct {
 // where is the place of the field.
 func (n named) where() string { return place(n.owner.Type, n.at, n.path.Field) }
 
-// paths returns the token paths of a provider, which has so many fields for one,
+// tokenPaths returns the token paths of a provider, which has so many fields for one,
 // and warns of fields that hold none.
-func (r *reader) paths(p *poolkeeper.Provider, i, fields int) []named {
+func tokenPaths(report *Report, p *poolkeeper.Provider, i, fields int) []named {
 	found := poolkeeper.TokenPaths(p.Definition)
 	out := make([]named, len(found))
 	for k, tp := range found {
@@ -42,7 +43,7 @@ func (r *reader) paths(p *poolkeeper.Provider, i, fields int) []named {
 	_ = rawjson.Object(p.Definition, func(key, _ []byte) error {
 		if name, ok := rawjson.Unquote(key); ok && poolkeeper.IsTokenPathField(name) && !good[name] {
 			good[name] = true
-			r.tokenNote(named{p.Ref, i, poolkeeper.TokenPath{Field: name}, false},
+			report.tokenNote(named{p.Ref, i, poolkeeper.TokenPath{Field: name}, false},
 				CodeTokenPath, "is empty or not a string of UTF-8")
 		}
 		return nil
@@ -50,16 +51,16 @@ func (r *reader) paths(p *poolkeeper.Provider, i, fields int) []named {
 	return out
 }
 
-func (r *reader) tokenNote(n named, code Code, text string) {
+func (r *Report) tokenNote(n named, code Code, text string) {
 	if n.path.Raw != "" {
 		text = showPath(n.path.Raw) + " " + text
 	}
-	r.report.note(poolsFile, n.where(), code, "%s (provider %s)", text, show.Clip(show.Name(n.owner.ID)))
+	r.note(poolsFile, n.where(), code, "%s (provider %s)", text, show.Clip(show.Name(n.owner.ID)))
 }
 
 // tokens takes the token files that the providers name. First all first paths,
 // so that a file is a token whoever else names it as a second one.
-func (r *reader) tokens(all []named) error {
+func (r *reader) tokens(ctx context.Context, all []named) error {
 	seen := make(map[string]bool, len(all))
 	for _, first := range []bool{true, false} {
 		for _, n := range all {
@@ -80,7 +81,11 @@ func (r *reader) tokens(all []named) error {
 		}
 	}
 	r.report.TokenFiles = len(seen)
-	return nil
+	return r.inParts(ctx, len(r.taken), func(from, to int, report *Report) {
+		for _, t := range r.taken[from:to] {
+			checkToken(report, t)
+		}
+	})
 }
 
 // find looks for the file of a token path; nil where there is none to take,
@@ -91,7 +96,7 @@ func (r *reader) find(n named) (string, *scanned, error) {
 	case !ok && r.external:
 		return r.findExternal(n)
 	case !ok:
-		r.tokenNote(n, CodeTokenOutside, "leaves the parent of the directory: not read, as external files were not allowed")
+		r.report.tokenNote(n, CodeTokenOutside, "leaves the parent of the directory: not read, as external files were not allowed")
 		return "", nil, nil
 	}
 	f, code, text, err := r.lookUp(p)
@@ -99,9 +104,9 @@ func (r *reader) find(n named) (string, *scanned, error) {
 		return "", nil, err
 	}
 	if f == nil {
-		r.tokenNote(n, code, text)
+		r.report.tokenNote(n, code, text)
 	} else if real, ok := r.stepwise(n.path.Raw); ok && real != f.real {
-		r.tokenNote(n, CodeTokenUnclear, "is read as "+showPath(p)+"; step by step it leads elsewhere or nowhere, which is where the gateway may look")
+		r.report.tokenNote(n, CodeTokenUnclear, "is read as "+showPath(p)+"; step by step it leads elsewhere or nowhere, which is where the gateway may look")
 	}
 	return p, f, nil
 }
@@ -160,14 +165,14 @@ func (r *reader) lookUp(p string) (f *scanned, code Code, text string, err error
 func (r *reader) token(n named, p string, f *scanned) error {
 	owner, isToken := r.owners[f.real]
 	if !isToken && !n.first && isExternal(p) {
-		r.tokenNote(n, CodeTokenSecond, "is a second token file of the provider, which the gateway does not read: not taken")
+		r.report.tokenNote(n, CodeTokenSecond, "is a second token file of the provider, which the gateway does not read: not taken")
 		return nil
 	}
 	if !isToken && !n.first {
 		if r.second[p] {
 			return nil
 		}
-		r.tokenNote(n, CodeTokenSecond, "is a second token file of the provider, which the gateway does not read: carried as a file")
+		r.report.tokenNote(n, CodeTokenSecond, "is a second token file of the provider, which the gateway does not read: carried as a file")
 		r.second[p] = true
 		return r.carryNamed(p, f)
 	}
@@ -178,30 +183,37 @@ func (r *reader) token(n named, p string, f *scanned) error {
 		if err := r.putNamed(poolkeeper.TokenKey(owner), f.data, n); err != nil {
 			return err
 		}
-		r.checkToken(p, f.data, owner)
+		r.taken = append(r.taken, taken{p, f.data, owner})
 	}
 	// The text of a path may be absolute, or name the directory as it is called
 	// here. The file then has a path of its own beside it, which means the same
 	// wherever the directory is put.
-	for _, text := range []string{n.path.Path, p} {
-		if err := r.putNamed(poolkeeper.TokenRefKey(text), poolkeeper.EncodeTokenOwner(owner), n); err != nil {
-			return err
-		}
+	ref := poolkeeper.EncodeTokenOwner(owner)
+	err := r.putNamed(poolkeeper.TokenRefKey(n.path.Path), ref, n)
+	if err == nil && p != n.path.Path {
+		err = r.putNamed(poolkeeper.TokenRefKey(p), ref, n)
 	}
 	r.used[p] = true
-	return nil
+	return err
+}
+
+// A taken is a file that became a token.
+type taken struct {
+	path  string
+	data  []byte
+	owner poolkeeper.Ref
 }
 
 // checkToken warns of what is odd in a token.
-func (r *reader) checkToken(p string, data []byte, owner poolkeeper.Ref) {
-	if rawjson.Valid(data) != nil || rawjson.KindOf(data) != rawjson.KindObject {
-		r.report.note(p, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", show.Clip(owner.String()))
+func checkToken(report *Report, t taken) {
+	if rawjson.Valid(t.data) != nil || rawjson.KindOf(t.data) != rawjson.KindObject {
+		report.note(t.path, "", CodeTokenObject, "not a valid JSON object; it is kept, as token of %s", show.Clip(t.owner.String()))
 		return
 	}
-	if !utf8.Valid(data) {
-		r.report.note(p, "", CodeUTF8, "has bytes that are no UTF-8; they are kept")
+	if !utf8.Valid(t.data) {
+		report.note(t.path, "", CodeUTF8, "has bytes that are no UTF-8; they are kept")
 	}
-	checkTwice(r.report, p, data)
+	checkTwice(report, t.path, t.data)
 }
 
 func (r *reader) putNamed(k poolkeeper.Key, data []byte, n named) error {
