@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -93,40 +92,6 @@ func BenchmarkUsage(b *testing.B) {
 					b.Fatal("refused")
 				}
 			}
-		})
-	}
-}
-
-// BenchmarkServe compares a use over a real connection with an empty handler.
-func BenchmarkServe(b *testing.B) {
-	usage := New(poolkeeper.New(gated(b), nil), &Options{Key: testKey}).Handler()
-	empty := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
-	for _, c := range []struct {
-		name string
-		h    http.Handler
-	}{{"empty", empty}, {"usage", usage}} {
-		b.Run(c.name, func(b *testing.B) {
-			hs := httptest.NewServer(c.h)
-			defer hs.Close()
-			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}}
-			b.SetParallelism(50)
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					req, _ := http.NewRequest("POST", hs.URL+base+"/pools/t/a/usage", bytes.NewReader([]byte(`{"n":1}`)))
-					req.Header.Set("Authorization", "Bearer "+testKey)
-					req.Header.Set("Content-Type", "application/json")
-					res, err := client.Do(req)
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					_, _ = io.Copy(io.Discard, res.Body)
-					res.Body.Close()
-					if res.StatusCode != 200 {
-						b.Error(res.StatusCode)
-					}
-				}
-			})
 		})
 	}
 }

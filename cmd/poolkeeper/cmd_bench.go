@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +25,7 @@ type benchOptions struct {
 	providers int
 	threads   int
 	imports   int
+	conns     int
 }
 
 func (a *app) benchCommand() *cobra.Command {
@@ -48,6 +50,11 @@ SET and waits for its answer before the next. An import reads the directory and
 verifies the store at its end, which the loop does not: "writing alone" is what the
 two have in common. The rates are providers and tokens in a second.
 
+Over the REST API, --connections connections post uses to a service as serve starts
+it, on Redis and on files, beside an empty handler of net/http that gets the same
+requests. Service and clients are one process; the allocations for each request
+are all that it makes.
+
 Redis on the same machine needs a core of its own, or both are measured waiting for
 each other: --threads says how many the callers may use. By default it is one on up
 to three cores, as redis-benchmark uses one, and half of them on more.
@@ -66,6 +73,7 @@ settings are not used.`,
 	cmd.Flags().DurationVar(&o.duration, "duration", 3*time.Second, "measure each row for that `TIME`")
 	cmd.Flags().IntVar(&o.providers, "providers", 100, "put `N` providers into the pool")
 	cmd.Flags().IntVar(&o.imports, "import", 10_000, "import `N` providers with a token each; 0 leaves it out")
+	cmd.Flags().IntVar(&o.conns, "connections", 100, "post uses over `N` connections; 0 leaves it out")
 	cmd.Flags().IntVar(&o.threads, "threads", benchThreads(runtime.NumCPU()), "run the callers on `N` cores")
 	return cmd
 }
@@ -87,6 +95,9 @@ func (o *benchOptions) parse() ([]int, error) {
 	}
 	if o.imports < 0 || o.imports > 1_000_000 {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--import must be 0 to 1000000")
+	}
+	if o.conns < 0 || o.conns > 10_000 {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--connections must be 0 to 10000")
 	}
 	if o.threads < 1 || o.threads > 1024 {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "--threads must be 1 to 1024")
@@ -161,6 +172,13 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 			rows = append(rows, row)
 		}
 	}
+	if o.conns > 0 {
+		more, err := a.benchREST(ctx, o, st)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, more...)
+	}
 	if o.imports > 0 {
 		more, err := a.benchImport(ctx, o, side, url, prefix)
 		if err != nil {
@@ -169,6 +187,51 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 		rows = append(rows, more...)
 	}
 	return a.printBench(rows, o)
+}
+
+// benchREST measures the REST API over the store, and over one on files.
+func (a *app) benchREST(ctx context.Context, o *benchOptions, st *poolkeeper.Store) ([]bench.Row, error) {
+	temp, err := os.MkdirTemp("", "poolkeeper-bench-")
+	if err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
+	}
+	defer os.RemoveAll(temp)
+	set, err := settings.Resolve(settings.Input{Flags: map[string]string{
+		"backend": settings.BackendFile, "config-dir": filepath.Join(temp, "configs"), "state-dir": filepath.Join(temp, "state"),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	files, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	if err != nil {
+		return nil, err
+	}
+	defer files.Close()
+	if err := bench.Fill(ctx, files, o.providers); err != nil {
+		return nil, err
+	}
+	key := randomKey()
+	a.note("measuring %d connections", o.conns)
+	empty, err := bench.REST(ctx, bench.CompareEmpty, bench.EmptyService, key, nil, o.conns, o.providers, o.duration)
+	if err != nil {
+		return nil, err
+	}
+	rows := []bench.Row{empty}
+	for _, on := range []struct {
+		what string
+		st   *poolkeeper.Store
+	}{{"POST usage, on Redis", st}, {"POST usage, on files", files}} {
+		serve := func(ctx context.Context, ln net.Listener) error {
+			return a.service(set, on.st, key).Serve(ctx, ln)
+		}
+		row, err := bench.REST(ctx, on.what, serve, key, on.st, o.conns, o.providers, o.duration)
+		if err != nil {
+			return nil, err
+		}
+		row.Compare(empty)
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // benchImport measures an import into a store of its own, on all cores.
@@ -220,7 +283,7 @@ func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
 			"seconds": o.duration.Seconds(), "rows": rows,
 		})
 	}
-	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby, "x " + bench.CompareAwaited}}
+	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby, "x " + bench.CompareAwaited, "x " + bench.CompareEmpty, "ALLOCS"}}
 	for _, r := range rows {
 		ratio := func(name string) string {
 			if v, ok := r.Ratios[name]; ok {
@@ -232,8 +295,12 @@ func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
 		if what == bench.CompareCompound || what == bench.CompareHincrby {
 			what = "redis-benchmark, " + what
 		}
+		allocs := "-"
+		if r.Allocs > 0 {
+			allocs = fmt.Sprintf("%.0f", r.Allocs)
+		}
 		out = append(out, []string{what, strconv.Itoa(r.Callers), fmt.Sprintf("%.0f", r.PerSecond),
-			quantile(r.P50), quantile(r.P99), ratio(bench.CompareCompound), ratio(bench.CompareHincrby), ratio(bench.CompareAwaited)})
+			quantile(r.P50), quantile(r.P99), ratio(bench.CompareCompound), ratio(bench.CompareHincrby), ratio(bench.CompareAwaited), ratio(bench.CompareEmpty), allocs})
 	}
 	return a.table(out)
 }

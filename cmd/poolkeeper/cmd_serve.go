@@ -82,11 +82,7 @@ func (a *app) serve(ctx context.Context) error {
 	} else {
 		lns = append(lns, sock)
 	}
-	measured := metrics.New(version())
-	// The Store over the layer stands in for st, whose backend it has.
-	watched := poolkeeper.New(measured.Wrap(st.Backend()), nil)
-	srv := server.New(watched, &server.Options{Key: key.secret.Reveal(), Addr: set.Addr, AllowedHosts: set.AllowedHosts, Logger: a.logger(set), Version: version(), Telemetry: measured})
-	measured.Connections(srv.Connections)
+	srv := a.service(set, st, key.secret.Reveal())
 	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
 		for _, l := range lns {
 			l.Close()
@@ -94,6 +90,16 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	return srv.Serve(ctx, lns...)
+}
+
+// service is the REST API of a store, measured.
+func (a *app) service(set *settings.Settings, st *poolkeeper.Store, key string) *server.Server {
+	measured := metrics.New(version())
+	// The Store over the layer stands in for st, whose backend it has.
+	watched := poolkeeper.New(measured.Wrap(st.Backend()), nil)
+	srv := server.New(watched, &server.Options{Key: key, Addr: set.Addr, AllowedHosts: set.AllowedHosts, Logger: a.logger(set), Version: version(), Telemetry: measured})
+	measured.Connections(srv.Connections)
+	return srv
 }
 
 // A hostList is a flag that may be given several times.

@@ -1,10 +1,16 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +118,62 @@ func TestParseRedisBenchmark(t *testing.T) {
 	for _, bad := range []string{"", "x", `"a","1","2"`, `"a","b","c","d","e","f","g","h"`} {
 		if err := r.parse([]byte(bad)); err == nil {
 			t.Errorf("%q was parsed", bad)
+		}
+	}
+}
+
+// counting is a service that counts each request, and does so wrongly if told to.
+func counting(st *poolkeeper.Store, status int, more int64) Service {
+	return func(ctx context.Context, ln net.Listener) error {
+		hs := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			parts := strings.Split(r.URL.Path, "/")
+			ref := poolkeeper.Ref{Type: parts[4], ID: parts[5]}
+			if body, err := io.ReadAll(r.Body); err != nil || string(body) != `{"n":1}` || r.Header.Get("Authorization") != "Bearer the-key" {
+				status = http.StatusBadRequest
+			}
+			if _, err := st.Usage(r.Context(), ref, 1+more); err != nil {
+				status = http.StatusServiceUnavailable
+			}
+			w.WriteHeader(status)
+			io.WriteString(w, "{}\n")
+		})}
+		context.AfterFunc(ctx, func() { hs.Close() })
+		if err := hs.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func TestREST(t *testing.T) {
+	st := poolkeeper.New(memstore.New(nil), nil)
+	defer st.Close()
+	if err := Fill(t.Context(), st, 3); err != nil {
+		t.Fatal(err)
+	}
+	rest := func(serve Service, st *poolkeeper.Store) (Row, error) {
+		return REST(t.Context(), "it", serve, "the-key", st, 4, 3, 50*time.Millisecond)
+	}
+	for name, c := range map[string]struct {
+		serve Service
+		st    *poolkeeper.Store
+	}{"empty": {EmptyService, nil}, "counting": {counting(st, 200, 0), st}} {
+		row, err := rest(c.serve, c.st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.PerSecond < 100 || row.P50 <= 0 || row.P99 < row.P50 || row.Callers != 4 || row.Allocs < 1 {
+			t.Errorf("%s: %+v", name, row)
+		}
+	}
+	for name, serve := range map[string]Service{
+		"a service that counts too much": counting(st, 200, 1),
+		"one that refuses":               counting(st, 503, 0),
+		"one that counts nothing":        EmptyService,
+		"one that cannot serve":          func(_ context.Context, ln net.Listener) error { ln.Close(); return errors.New("no") },
+	} {
+		if _, err := rest(serve, st); err == nil {
+			t.Errorf("%s was measured", name)
 		}
 	}
 }

@@ -25,6 +25,7 @@ type Row struct {
 	Seconds   float64 `json:"seconds,omitempty"` // that it took, where that is not given
 	P50       Micros  `json:"p50us"`
 	P99       Micros  `json:"p99us"`
+	Allocs    float64 `json:"allocsPerRequest,omitempty"` // of the whole process, in a row over HTTP
 	// Ratios are PerSecond over that of each comparator, by its name.
 	Ratios map[string]float64 `json:"ratios,omitempty"`
 }
