@@ -112,13 +112,20 @@ func JournalDir(s *settings.Settings) string {
 }
 
 func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redisstore.Store, error) {
+	secure, err := r.TLS.Config()
+	if err != nil {
+		return nil, err
+	}
 	return redisstore.Open(ctx, r.URL.Reveal(), &redisstore.Options{
-		Prefix:         r.KeyPrefix,
-		Username:       r.Username,
-		Password:       r.Password.Reveal(),
-		ConnectTimeout: r.ConnectTimeout,
-		CommandTimeout: r.CommandTimeout,
-		Logger:         opts.Logger,
-		Now:            opts.Now,
+		Prefix:           r.KeyPrefix,
+		Username:         r.Username,
+		Password:         r.Password.Reveal(),
+		SentinelUsername: r.SentinelUsername,
+		SentinelPassword: r.SentinelPassword.Reveal(),
+		TLS:              secure,
+		ConnectTimeout:   r.ConnectTimeout,
+		CommandTimeout:   r.CommandTimeout,
+		Logger:           opts.Logger,
+		Now:              opts.Now,
 	})
 }

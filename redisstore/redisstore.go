@@ -39,7 +39,11 @@ type Options struct {
 	// Username and Password, where the URL has none; DB likewise.
 	Username, Password string
 	DB                 int
-	// TLS is used for rediss URLs; the system's roots where nil.
+	// SentinelUsername and SentinelPassword are what the sentinels ask for; a
+	// URL has none of them.
+	SentinelUsername, SentinelPassword string
+	// TLS is used for rediss URLs, for the sentinels as well; the system's roots
+	// where nil.
 	TLS *tls.Config
 	// ConnectTimeout bounds one attempt to connect, CommandTimeout one command.
 	// A caller that nobody is in front of sends the batch that its op is in by

@@ -126,7 +126,7 @@ func parseTarget(raw string, opts *Options) (target, error) {
 				o.InitAddress = append(o.InitAddress, a)
 			}
 		case "master", "master_set": // the second is rueidis' own name for it
-			o.Sentinel = rueidis.SentinelOption{MasterSet: v, TLSConfig: o.TLSConfig, Dialer: o.Dialer}
+			o.Sentinel = rueidis.SentinelOption{MasterSet: v, TLSConfig: o.TLSConfig, Dialer: o.Dialer, Username: opts.SentinelUsername, Password: opts.SentinelPassword}
 		case "cluster":
 			if v != "true" && v != "false" {
 				return bad("cluster is neither true nor false")
@@ -142,6 +142,8 @@ func parseTarget(raw string, opts *Options) (target, error) {
 		return bad("it is either a cluster or behind Sentinel")
 	case cluster && o.SelectDB != 0:
 		return bad("a cluster has no databases but 0")
+	case o.Sentinel.MasterSet == "" && opts.SentinelUsername+opts.SentinelPassword != "":
+		return bad("credentials for Sentinel are given beside it, and it has no ?master=NAME")
 	case !cluster && o.Sentinel.MasterSet == "" && len(o.InitAddress) > 1:
 		return bad("several hosts need ?cluster=true or ?master=NAME")
 	}

@@ -93,6 +93,11 @@ func TestTargetRefuses(t *testing.T) {
 			t.Errorf("%s: the error repeats the secret: %v", url, err)
 		}
 	}
+	for _, at := range []string{"redis://h", "redis://h?cluster=true", "unix:///run/r.sock"} {
+		if _, err := parseTarget(at, &Options{SentinelPassword: "s3cret"}); !errors.Is(err, poolkeeper.ErrInvalid) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s, with credentials for Sentinel: %v", at, err)
+		}
+	}
 	if _, err := parseTarget("redis://u:s3cret@h", &Options{Password: "s3cret"}); !errors.Is(err, poolkeeper.ErrInvalid) || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("credentials twice: %v", err)
 	}

@@ -53,8 +53,8 @@ func (f *redisFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-// source is the Redis that the flags name. Credentials of the settings belong to
-// another one, and are not sent to it.
+// source is the Redis that the flags name. Credentials of the settings, and those
+// for TLS, belong to another one, and are not sent to it.
 func (a *app) source(f *redisFlags, store *settings.Redis) (*settings.Redis, error) {
 	if f.url == "" {
 		return store, nil
@@ -69,8 +69,10 @@ func (a *app) source(f *redisFlags, store *settings.Redis) (*settings.Redis, err
 			return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "standard input has no URL in its first line")
 		}
 	}
-	r := *store
-	r.URL, r.Username, r.Password = settings.NewSecret(url), "", settings.Secret{}
+	r := settings.Redis{
+		Enabled: true, URL: settings.NewSecret(url), KeyPrefix: store.KeyPrefix,
+		ConnectTimeout: store.ConnectTimeout, CommandTimeout: store.CommandTimeout,
+	}
 	if f.prefix != "" {
 		r.KeyPrefix = f.prefix
 	}

@@ -88,6 +88,7 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.String("config-dir", "", "the gateway's `DIR` with config.json and provider_pools.json (default ./configs)")
 	f.String("redis-url", "", "`URL` of Redis: redis://, rediss:// or unix://; REDIS_URL_FILE keeps it out of the list of processes")
+	f.String("redis-tls-ca-file", "", "verify the certificate of a rediss:// URL against the authorities in `FILE` alone (default those of the system)")
 	f.String("key-prefix", "", "`PREFIX` of all keys in Redis: one is one tenant (default aiclient:)")
 	f.String("backend", "", "auto, redis, file or memory; auto is redis where a URL or host is set, else file (default auto)")
 	f.String("log-level", "", "debug, info, warn or error (default info)")
@@ -119,7 +120,7 @@ func (a *app) settings() (*settings.Settings, error) {
 		return a.set, nil
 	}
 	flags := map[string]string{}
-	for _, name := range []string{"config-dir", "redis-url", "key-prefix", "backend", "log-level", "addr", "allowed-host", "state-dir"} {
+	for _, name := range []string{"config-dir", "redis-url", "redis-tls-ca-file", "key-prefix", "backend", "log-level", "addr", "allowed-host", "state-dir"} {
 		if f := a.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			if f.Value.String() == "" {
 				return nil, hinted(poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name))

@@ -65,6 +65,9 @@ func Resolve(in Input) (*Settings, error) {
 		}
 	}
 	d.join(said)
+	if err := d.joinExtras(said); err != nil {
+		return nil, err
+	}
 	noRedis := d.backend == BackendMemory || d.backend == BackendFile || d.backend == BackendAuto && !d.Redis.Enabled && said["redis.enabled"].rank >= fromEnv
 	if !noRedis && (said["redis.keyPrefix"].rank < fromEnv || d.place(said) < fromEnv) {
 		d.fault = fault
@@ -146,6 +149,11 @@ func (d *draft) place(said map[string]given) rank {
 	return max(where, said["redis.host"].rank)
 }
 
+// urlCounts reports whether it is the URL that says where Redis is.
+func (d *draft) urlCounts(said map[string]given) bool {
+	return d.redisURL != "" && said["redis.url"].rank >= said["redis.host"].rank
+}
+
 // join makes one target of the ways to name it, and resolves the backend. The
 // URL counts, unless a higher source names a host; Redis is enabled where one
 // is named, unless the same or a higher source says otherwise.
@@ -161,7 +169,7 @@ func (d *draft) join(said map[string]given) {
 			d.Backend = BackendRedis
 		}
 	}
-	if d.redisURL != "" && said["redis.url"].rank >= said["redis.host"].rank {
+	if d.urlCounts(said) {
 		d.Redis.URL = NewSecret(d.redisURL)
 		// Credentials of a lower source belong to another server: never send
 		// them to this one. Those in the URL win.
@@ -191,6 +199,22 @@ func (d *draft) list(said map[string]given) {
 			value = strconv.FormatBool(d.Redis.Enabled)
 			if place := d.place(said); g.rank < place {
 				g.source = "a URL or host is set"
+			}
+		case "redis.host", "redis.port", "redis.db":
+			if d.urlCounts(said) && g.rank > fromDefault {
+				g.source += ", not used: the URL counts"
+			}
+		case "redis.username", "redis.password":
+			if own := d.urlCounts(said) && hasCredentials(d.redisURL); value != "" && (own || d.urlCounts(said) && g.rank < d.place(said)) {
+				g.source += ", not used: the URL has its own, or is of a higher source"
+			}
+		case "redis.sentinelUsername", "redis.sentinelPassword", "redis.tlsCaFile", "redis.tlsCertFile", "redis.tlsKeyFile", "redis.tlsServerName":
+			if value != "" && g.rank < d.place(said) {
+				g.source += ", not used: the URL or host is of a higher source"
+			}
+		case "redis.url":
+			if value != "" && !d.urlCounts(said) {
+				g.source += ", not used: " + said["redis.host"].source + " counts"
 			}
 		case "backend":
 			if g.value == BackendAuto {

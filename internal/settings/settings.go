@@ -48,8 +48,13 @@ type Redis struct {
 	Enabled bool
 	URL     Secret
 	// Username and Password are for a URL without credentials of its own.
-	Username       string
-	Password       Secret
+	Username string
+	Password Secret
+	// SentinelUsername and SentinelPassword are what the sentinels ask for.
+	SentinelUsername string
+	SentinelPassword Secret
+	// TLS is for a rediss URL.
+	TLS            TLS
 	KeyPrefix      string
 	ConnectTimeout time.Duration
 	CommandTimeout time.Duration

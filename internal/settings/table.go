@@ -50,6 +50,7 @@ var (
 	errLevel   = errors.New("must be debug, info, warn or error")
 	errFormat  = errors.New("must be text or json")
 	errMillis  = errors.New("must be a whole number of milliseconds, 1 to 3600000")
+	errName    = errors.New("must be a host name or an IP address, as the certificate has it")
 	errKey     = errors.New("must be at least 16 characters without white space")
 
 	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
@@ -157,6 +158,33 @@ var table = []row{
 	}},
 	{name: "redis.password", env: "REDIS_PASSWORD", file: true, section: "redis", key: "password", show: hidden, set: func(d *draft, v string) error {
 		d.Redis.Password = NewSecret(v)
+		return nil
+	}},
+	{name: "redis.sentinelUsername", env: "REDIS_SENTINEL_USERNAME", section: "redis", key: "sentinelUsername", set: func(d *draft, v string) error {
+		d.Redis.SentinelUsername = v
+		return nil
+	}},
+	{name: "redis.sentinelPassword", env: "REDIS_SENTINEL_PASSWORD", file: true, section: "redis", key: "sentinelPassword", show: hidden, set: func(d *draft, v string) error {
+		d.Redis.SentinelPassword = NewSecret(v)
+		return nil
+	}},
+	{name: "redis.tlsCaFile", flag: "redis-tls-ca-file", env: "REDIS_TLS_CA_FILE", section: "redis", key: "tlsCaFile", set: func(d *draft, v string) error {
+		d.Redis.TLS.CA.Path = v
+		return nil
+	}},
+	{name: "redis.tlsCertFile", env: "REDIS_TLS_CERT_FILE", section: "redis", key: "tlsCertFile", set: func(d *draft, v string) error {
+		d.Redis.TLS.Cert.Path = v
+		return nil
+	}},
+	{name: "redis.tlsKeyFile", env: "REDIS_TLS_KEY_FILE", section: "redis", key: "tlsKeyFile", set: func(d *draft, v string) error {
+		d.Redis.TLS.Key.Path = v
+		return nil
+	}},
+	{name: "redis.tlsServerName", env: "REDIS_TLS_SERVER_NAME", section: "redis", key: "tlsServerName", set: func(d *draft, v string) error {
+		d.Redis.TLS.ServerName = v
+		if strings.ContainsAny(v, "/@?#* ") || strings.Contains(v, ":") && net.ParseIP(v) == nil {
+			return errName
+		}
 		return nil
 	}},
 	{name: "redis.db", env: "REDIS_DB", section: "redis", key: "db", def: "0", set: func(d *draft, v string) error {
