@@ -93,7 +93,7 @@ func TestRedisFiles(t *testing.T) {
 			}
 			if name == "TLS" {
 				// A private CA, as the documentation has it.
-				env := environ("REDIS_URL="+strings.Replace(srv.URL(), "://", "://poolkeeper:PASSWORD@", 1), "POOLKEEPER_STATE_DIR="+t.TempDir(), "SSL_CERT_FILE="+srv.CAFile())
+				env := environ("REDIS_URL="+strings.Replace(srv.URL(), "://", "://poolkeeper:PASSWORD@", 1), "POOLKEEPER_STATE_DIR="+t.TempDir(), "REDIS_TLS_CA_FILE="+srv.CAFile())
 				if out := run(t, program(t), env, "status"); !strings.Contains(out, "rediss://") {
 					t.Errorf("%s", out)
 				}

@@ -13,7 +13,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/open"
 )
 
-func resolve(t *testing.T, env map[string]string) *settings.Settings {
+func resolve(t testing.TB, env map[string]string) *settings.Settings {
 	t.Helper()
 	s, err := settings.Resolve(settings.Input{
 		Flags: map[string]string{"config-dir": t.TempDir()},

@@ -14,6 +14,7 @@ type config struct {
 	material  *tlsMaterial // set when several servers share one CA
 	password  string
 	acl       []string
+	ofGroup   []string // users of the sentinels
 	replicaOf *Server
 	keys      []string // of extra, in order of first use
 	extra     map[string]string
@@ -42,6 +43,7 @@ func (c *config) clone() *config {
 	d := *c
 	d.keys = append([]string(nil), c.keys...)
 	d.acl = append([]string(nil), c.acl...)
+	d.ofGroup = append([]string(nil), c.ofGroup...)
 	d.extra = maps.Clone(c.extra)
 	return &d
 }
@@ -58,7 +60,8 @@ func (c *config) set(key, value string) {
 func WithAOF(fsync string) Option { return func(c *config) { c.aof = fsync } }
 
 // WithTLS makes the port speak TLS only, with a certificate of a private CA
-// for 127.0.0.1 and localhost. See [Server.TLSConfig] and [Server.CAFile].
+// for 127.0.0.1 and localhost. See [Server.TLSConfig], [Server.CAFile] and
+// [Server.CertFiles].
 func WithTLS() Option { return func(c *config) { c.tls = true } }
 
 // WithPassword sets the password of the default user (requirepass).
@@ -68,6 +71,12 @@ func WithPassword(pw string) Option { return func(c *config) { c.password = pw }
 // word "user": "alice on >secret ~app:* +@read".
 func WithACL(lines ...string) Option {
 	return func(c *config) { c.acl = append(c.acl, lines...) }
+}
+
+// WithSentinelACL adds users to the sentinels of a group, as [WithACL] does to
+// its data servers. It means nothing elsewhere.
+func WithSentinelACL(lines ...string) Option {
+	return func(c *config) { c.ofGroup = append(c.ofGroup, lines...) }
 }
 
 // WithConfig adds a line to redis.conf. The value is written as it is, so

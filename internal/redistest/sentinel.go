@@ -32,7 +32,8 @@ const (
 )
 
 // StartSentinel starts the group and waits until all know each other. Options
-// hold for the data servers; the sentinels take only the TLS material.
+// hold for the data servers; the sentinels take only the TLS material, and the
+// users of WithSentinelACL.
 func StartSentinel(tb testing.TB, opts ...Option) *Sentinel {
 	tb.Helper()
 	requireBinary(tb)
@@ -95,6 +96,7 @@ func startSentinel(opts []Option) (_ *Sentinel, err error) {
 		cfgs[i].role = roleSentinel
 		cfgs[i].material = base.material
 		cfgs[i].sentinel = g.sentinelConf()
+		cfgs[i].acl = base.ofGroup
 	}
 	if g.Sentinels, err = startAll(ctx, cfgs); err != nil {
 		return nil, err

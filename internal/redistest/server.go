@@ -344,6 +344,15 @@ func (s *Server) CAFile() string {
 	return s.tls.caFile
 }
 
+// CertFiles returns the paths of a certificate of that CA, which is good for a
+// client too, and of its key. They are removed with the server.
+func (s *Server) CertFiles() (cert, key string) {
+	if s.tls == nil {
+		return "", ""
+	}
+	return s.tls.certFile, s.tls.keyFile
+}
+
 // TLSConfig returns a client configuration that trusts the server, nil without
 // TLS. The caller owns it.
 func (s *Server) TLSConfig() *tls.Config {
