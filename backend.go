@@ -133,6 +133,15 @@ type ImportMarker interface {
 	MarkImport(ctx context.Context, run string, unfinished bool) error
 }
 
+// A Flusher is a Backend with files that follow what it acknowledges, as a
+// gateway's directory does.
+type Flusher interface {
+	// Flush returns nil once the files have all that was acknowledged before the
+	// call. It changes nothing else, and holds up no op. Errors are those of
+	// Apply.
+	Flush(ctx context.Context) error
+}
+
 // Info describes a store.
 type Info struct {
 	Backend   string            `json:"backend"`             // "memory", "redis", "file"

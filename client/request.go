@@ -112,15 +112,29 @@ func refusal(res *http.Response) *fault {
 		return &fault{err: poolkeeper.Errorf(poolkeeper.ErrForbidden, "the answer %d is none of a Poolkeeper service", res.StatusCode).
 			WithHint("check the URL")}
 	}
-	e := &poolkeeper.Error{Err: class.Err, Detail: p.Detail, Hint: p.Hint}
+	e := &told{poolkeeper.Error{Err: class.Err, Detail: p.Detail, Hint: p.Hint}}
 	switch class.Err {
 	case context.Canceled, context.DeadlineExceeded, poolkeeper.ErrIndeterminate, poolkeeper.ErrInternal:
 		return &fault{err: e, sent: true, again: class.Err != poolkeeper.ErrInternal}
 	case poolkeeper.ErrClosed: // the service, not this client
-		e.Err = poolkeeper.ErrUnavailable
+		e.is.Err = poolkeeper.ErrUnavailable
 		return &fault{err: e, again: true}
 	}
 	return &fault{err: e}
+}
+
+// A told is an error of the service, which says by itself what was done to what.
+type told struct{ is poolkeeper.Error }
+
+func (t *told) Error() string { return t.is.Error() }
+func (t *told) Unwrap() error { return &t.is }
+
+// annotate adds to an error of this side what was done to what.
+func annotate(err error, action, key string) error {
+	if t, ok := err.(*told); ok {
+		return &t.is
+	}
+	return poolkeeper.Annotate(err, action, key)
 }
 
 // decodeInto reads JSON into a value.

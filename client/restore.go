@@ -12,7 +12,7 @@ import (
 // [poolkeeper.ErrIndeterminate]: simply run it again, and
 // [poolkeeper.ErrExists] then says that it was done.
 func (c *Client) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
-	return poolkeeper.Annotate(c.restore(ctx, snap), "restore", "store")
+	return annotate(c.restore(ctx, snap), "restore", "store")
 }
 
 func (c *Client) restore(ctx context.Context, snap *poolkeeper.Snapshot) error {

@@ -71,7 +71,7 @@ func asUnavailable(err error) error {
 // Load reads a snapshot as it comes.
 func (c *Client) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.Snapshot, error) {
 	if err := c.enter(); err != nil {
-		return nil, poolkeeper.Annotate(err, "load", "store")
+		return nil, annotate(err, "load", "store")
 	}
 	defer c.leave()
 	body, none, err := encodeKeys(keys)
@@ -84,7 +84,7 @@ func (c *Client) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.
 		return err
 	})
 	if err != nil {
-		return nil, poolkeeper.Annotate(err, "load", "store")
+		return nil, annotate(err, "load", "store")
 	}
 	if none {
 		return poolkeeper.NewSnapshot(), nil

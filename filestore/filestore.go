@@ -22,7 +22,10 @@ import (
 	"github.com/poolkeeper/poolkeeper/memstore"
 )
 
-var _ poolkeeper.Backend = (*Store)(nil)
+var (
+	_ poolkeeper.Backend = (*Store)(nil)
+	_ poolkeeper.Flusher = (*Store)(nil)
+)
 
 // Defaults.
 const (

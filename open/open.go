@@ -80,12 +80,9 @@ func openFile(ctx context.Context, s *settings.Settings, opts *Options) (poolkee
 }
 
 func fileState(s *settings.Settings) (string, error) {
-	full, err := filepath.Abs(s.ConfigDir)
+	full, err := realPath(s.ConfigDir)
 	if err != nil {
-		return "", poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err)
-	}
-	if real, err := filepath.EvalSymlinks(full); err == nil {
-		full = real
+		return "", err
 	}
 	state, err := filepath.Abs(s.StateDir)
 	if err != nil {
@@ -109,6 +106,28 @@ func JournalDir(s *settings.Settings) string {
 		return filepath.Join(state, "journal")
 	}
 	return filepath.Join(s.StateDir, "journal")
+}
+
+// Place names the store that the settings are: the same text for the same store,
+// and no secret. Two names of one Redis are two texts.
+func Place(s *settings.Settings) (string, error) {
+	if s.Backend == settings.BackendRedis {
+		return redisstore.Place(s.Redis.URL.Reveal(), s.Redis.KeyPrefix)
+	}
+	dir, err := realPath(s.ConfigDir)
+	return s.Backend + " " + dir, err
+}
+
+// realPath is a path from the root, without links where it exists.
+func realPath(path string) (string, error) {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return "", poolkeeper.Errorf(poolkeeper.ErrInvalid, "%v", err)
+	}
+	if real, err := filepath.EvalSymlinks(full); err == nil {
+		full = real
+	}
+	return full, nil
 }
 
 func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redisstore.Store, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,25 @@ import (
 type target struct {
 	option rueidis.ClientOption
 	text   string // for people, without credentials
+}
+
+// Place names the store that a URL and a prefix are: the same text for the same
+// server by the same name, and no credentials.
+func Place(rawURL, prefix string) (string, error) {
+	t, err := parseTarget(rawURL, &Options{})
+	if err != nil {
+		return "", err
+	}
+	hosts := make([]string, len(t.option.InitAddress))
+	for i, h := range t.option.InitAddress {
+		hosts[i] = strings.ToLower(h)
+	}
+	slices.Sort(hosts)
+	text := "redis " + strings.Join(slices.Compact(hosts), ",")
+	if m := t.option.Sentinel.MasterSet; m != "" {
+		text += " master " + m
+	}
+	return text + " database " + strconv.Itoa(t.option.SelectDB) + " prefix " + prefix, nil
 }
 
 // parseTarget reads a URL:

@@ -36,6 +36,7 @@ func FuzzHTTP(f *testing.F) {
 		{"POST", "/pools/t/a/reset", `{"usage":true}`, "application/json", "", ""},
 		{"POST", "/ops", `[{"kind":"usage","key":{"kind":"pool","type":"t"},"id":"a","n":1},{"kind":"delete","key":{"kind":"config"},"if":"x"}]`, "application/json", "", ""},
 		{"POST", "/load", `[{"kind":"provider","type":"t","name":"a"}]`, "application/json", "", ""},
+		{"POST", "/import-mark", `{"run":"a","unfinished":true}`, "application/json", "", ""},
 		{"POST", "/restore", "{\"snapshot\":1}\n{\"end\":0}\n", "application/x-ndjson", "", ""},
 		{"POST", "/pools/t/a/rename", `{"id":"z"}`, "application/json", "", ""},
 		{"PUT", "/tokens/t/a", `{"r":1}`, "", "", ""},

@@ -113,7 +113,7 @@ func TestCommandsAreDescribed(t *testing.T) {
 			t.Errorf("%s: optional is %v, required are %v", rt.path, rt.body.optional, schema.Required)
 		}
 	}
-	if n != 10 {
+	if n != 11 {
 		t.Errorf("%d commands", n)
 	}
 }

@@ -34,6 +34,8 @@ type Options struct {
 	// Telemetry is told of each request, and answers GET /metrics. Where it is
 	// nil there is no such path.
 	Telemetry Telemetry
+	// Instance is what GET /api/v1/instance answers with.
+	Instance Instance
 	// ShutdownGrace is how long Serve waits for the requests under way once it
 	// is told to stop; 10 s where it is 0.
 	ShutdownGrace time.Duration
@@ -48,6 +50,8 @@ type Server struct {
 	linger  time.Duration // lastRequests, but for tests
 	version string
 	started time.Time
+
+	instance Instance
 
 	now    func() time.Time
 	logins logins
@@ -81,6 +85,8 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 		linger:  lastRequests,
 		started: time.Now(),
 		now:     time.Now,
+
+		instance: opts.Instance,
 
 		telemetry: opts.Telemetry,
 

@@ -12,6 +12,9 @@ import (
 	"github.com/poolkeeper/poolkeeper/server"
 )
 
+// keyFile is what the file of the key is called in the state directory.
+const keyFile = "api-key"
+
 // A serviceKey is the key of the REST API and where it came from.
 type serviceKey struct {
 	secret settings.Secret
@@ -29,7 +32,7 @@ func apiKey(set *settings.Settings) (serviceKey, error) {
 			}
 		}
 	}
-	path, err := filepath.Abs(filepath.Join(set.StateDir, "api-key"))
+	path, err := filepath.Abs(filepath.Join(set.StateDir, keyFile))
 	if err != nil {
 		return serviceKey{}, poolkeeper.Errorf(poolkeeper.ErrForbidden, "state directory: %v", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/bench"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/poolkeeper/poolkeeper/server"
 	"github.com/spf13/cobra"
 )
 
@@ -222,7 +223,7 @@ func (a *app) benchREST(ctx context.Context, o *benchOptions, st *poolkeeper.Sto
 		st   *poolkeeper.Store
 	}{{"POST usage, on Redis", st}, {"POST usage, on files", files}} {
 		serve := func(ctx context.Context, ln net.Listener) error {
-			return a.service(set, on.st, key).Serve(ctx, ln)
+			return a.service(set, on.st, key, server.Instance{}).Serve(ctx, ln)
 		}
 		row, err := bench.REST(ctx, on.what, serve, key, on.st, o.conns, o.providers, o.duration)
 		if err != nil {

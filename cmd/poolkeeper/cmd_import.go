@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 
+	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/transfer"
 	"github.com/spf13/cobra"
 )
@@ -87,6 +88,15 @@ func (a *app) importDirectory(cmd *cobra.Command, opts *transfer.ImportOptions) 
 		return nil, err
 	}
 	defer st.Close()
+	if set.Backend == settings.BackendFile {
+		// The directory is the store, and so has what that has.
+		if err := flush(cmd.Context(), st); err != nil {
+			return nil, err
+		}
+		if dir, err = transfer.ReadDirectory(cmd.Context(), set.ConfigDir, opts); err != nil {
+			return nil, err
+		}
+	}
 	return dir.Import(cmd.Context(), st)
 }
 

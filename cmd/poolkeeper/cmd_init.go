@@ -89,7 +89,7 @@ empty store from a configs/ directory use import instead.`,
 			snap := poolkeeper.NewSnapshot()
 			snap.Values[poolkeeper.ConfigKey] = poolkeeper.Document{Data: []byte(strings.Replace(defaultConfig, `"KEY"`, `"`+randomKey()+`"`, 1))}
 			if err := st.Restore(cmd.Context(), snap); err != nil {
-				return poolkeeper.Annotate(err, "init", "")
+				return err
 			}
 			a.note("A random REQUIRED_API_KEY was made; see it: poolkeeper config get REQUIRED_API_KEY --reveal")
 			a.note("No password is set, and a gateway that is started on an export without one uses its built-in")

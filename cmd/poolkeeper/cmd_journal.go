@@ -20,7 +20,6 @@ in the directory "journal" of the state directory, and where the store is the
 gateway's own directory, in "files" there. A damaged one keeps a service
 from starting: list says where the damage is, repair makes it start again.`,
 	})
-	parent.PersistentFlags().String("state-dir", "", "the state directory of the service (see poolkeeper status)")
 	parent.AddCommand(a.journalList(), a.journalRepair())
 	return parent
 }
@@ -165,6 +164,10 @@ Refused while a process has the journal: stop the service first (exit code 3).`,
 			dir, err := a.journalDir()
 			if err != nil {
 				return err
+			}
+			if in := a.running(cmd.Context(), a.set); in != nil {
+				return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "process %d serves the store that the journal in %s belongs to", in.PID, dir).
+					WithHint("stop it first")
 			}
 			r, err := journal.Repair(dir)
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/metrics"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/open"
 	"github.com/poolkeeper/poolkeeper/server"
 	"github.com/spf13/cobra"
 )
@@ -25,8 +26,9 @@ requests under way are answered first.
 Clients show a key, as "Authorization: Bearer KEY": that of POOLKEEPER_API_KEY,
 POOLKEEPER_API_KEY_FILE or config.json; where there is none, one is made at the
 first start and kept in the state directory, readable for the owner only. Programs
-of this user also reach the service on a socket there, poolkeeper.sock. An address
-that other machines can reach is served only with a configured key.
+of this user also reach the service on a socket there, poolkeeper.sock, and the
+other commands go through it. An address that other machines can reach is served
+only with a configured key.
 
 With Redis the store must be initialised, by import or init. Without Redis the
 store is the directory itself: each change is synced to a journal before it is
@@ -67,6 +69,10 @@ func (a *app) serve(ctx context.Context) error {
 			a.note("poolkeeper: %v", err)
 		}
 	}()
+	place, err := open.Place(set)
+	if err != nil {
+		return err
+	}
 	key, err := apiKey(set)
 	if err != nil {
 		return err
@@ -82,7 +88,8 @@ func (a *app) serve(ctx context.Context) error {
 	} else {
 		lns = append(lns, sock)
 	}
-	srv := a.service(set, st, key.secret.Reveal())
+	srv := a.service(set, st, key.secret.Reveal(),
+		server.Instance{PID: os.Getpid(), Address: "http://" + ln.Addr().String(), Store: place})
 	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
 		for _, l := range lns {
 			l.Close()
@@ -93,11 +100,11 @@ func (a *app) serve(ctx context.Context) error {
 }
 
 // service is the REST API of a store, measured.
-func (a *app) service(set *settings.Settings, st *poolkeeper.Store, key string) *server.Server {
+func (a *app) service(set *settings.Settings, st *poolkeeper.Store, key string, at server.Instance) *server.Server {
 	measured := metrics.New(version())
 	// The Store over the layer stands in for st, whose backend it has.
 	watched := poolkeeper.New(measured.Wrap(st.Backend()), nil)
-	srv := server.New(watched, &server.Options{Key: key, Addr: set.Addr, AllowedHosts: set.AllowedHosts, Logger: a.logger(set), Version: version(), Telemetry: measured})
+	srv := server.New(watched, &server.Options{Key: key, Addr: set.Addr, AllowedHosts: set.AllowedHosts, Logger: a.logger(set), Version: version(), Telemetry: measured, Instance: at})
 	measured.Connections(srv.Connections)
 	return srv
 }
@@ -136,7 +143,8 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 	if set.Backend == settings.BackendMemory {
 		return a.loaded(ctx, set)
 	}
-	st, err := a.kept(ctx)
+	// Itself, whatever other service there is.
+	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,7 +19,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show the store, the connection to it, and every setting with its source",
 		Long: `Shows which store is used, whether it is reachable and initialised, and every
-setting with the source that it came from. Nothing of it is secret.
+setting with the source that it came from. Nothing of it is secret. Where a service
+runs, it is shown with its process and address, and says how its store is.
 
 Exit code 3 where the store is not reachable or not initialised, 1 where it
 refuses the credentials or this version; what is known is printed all the same.`,
@@ -52,6 +54,9 @@ func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info
 		info.Problem = err.Error()
 		return info, err
 	}
+	if in := a.running(ctx, set); in != nil {
+		return described(ctx, poolkeeper.New(in.client, nil))
+	}
 	if set.Backend == settings.BackendMemory {
 		info.Ready, info.Target = true, set.ConfigDir
 		return info, nil
@@ -75,10 +80,16 @@ func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info
 		return info, err
 	}
 	defer st.Close()
+	return described(ctx, st)
+}
+
+// described asks a store how it is, and why it is not ready.
+func described(ctx context.Context, st *poolkeeper.Store) (poolkeeper.Info, error) {
 	found, err := st.Info(ctx)
 	if err != nil {
-		return info, err
+		return found, err
 	}
+	delete(found.Details, "service") // the instance is shown by itself
 	if found.Ready {
 		return found, nil
 	}
@@ -93,14 +104,22 @@ func (a *app) printStatus(info poolkeeper.Info, set *settings.Settings) error {
 	if a.json {
 		return a.printJSON(struct {
 			Store    poolkeeper.Info  `json:"store"`
+			Instance *instance        `json:"instance,omitempty"`
 			Settings []settings.Entry `json:"settings"`
-		}{info, set.Entries()})
+		}{info, a.found, set.Entries()})
 	}
 	rows := [][]string{{"store", info.Backend}, {"ready", strconv.FormatBool(info.Ready)}}
 	add := func(name, value string) {
 		if value != "" {
 			rows = append(rows, []string{name, cell(value)})
 		}
+	}
+	if in := a.found; in != nil {
+		what := fmt.Sprintf("process %d on %s, through %s", in.PID, in.Address, in.Socket)
+		if !in.Used {
+			what = fmt.Sprintf("not used: process %d on %s serves another store, %s", in.PID, in.Address, in.Store)
+		}
+		add("instance", what)
 	}
 	add("problem", info.Problem)
 	add("target", info.Target)

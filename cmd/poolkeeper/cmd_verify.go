@@ -30,6 +30,10 @@ state of the providers out.`,
 				return err
 			}
 			defer st.Close()
+			// What a service has just answered may not be in its files yet.
+			if err := flush(cmd.Context(), st); err != nil {
+				return err
+			}
 			c, err := transfer.Verify(cmd.Context(), st, a.set.ConfigDir, &opts)
 			if c == nil {
 				return err

@@ -90,7 +90,7 @@ func (a *app) importRedis(cmd *cobra.Command, f *redisFlags, opts *transfer.Impo
 	}
 	switch {
 	case !f.inPlace:
-		if err := a.lasting(set); err != nil {
+		if err := a.lasting(cmd.Context(), set); err != nil {
 			return nil, err
 		}
 	case f.url == "" && set.Backend != settings.BackendRedis:

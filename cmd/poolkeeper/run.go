@@ -24,6 +24,10 @@ type app struct {
 	began bool
 	cmd   *cobra.Command
 	set   *settings.Settings
+
+	direct bool
+	looked bool      // for an instance
+	found  *instance // nil where there is none
 }
 
 // run is the whole program. It returns the exit code.
@@ -40,6 +44,9 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
+	if a.found != nil {
+		a.found.client.Close()
+	}
 	if err == nil {
 		return poolkeeper.ExitOK
 	}
@@ -58,6 +65,9 @@ Which store is used follows from the settings: a flag comes before the
 environment (REDIS_URL, REDIS_HOST, ...), that before config.json of the
 directory, that before the default. "poolkeeper status" shows each with its
 source.
+
+Where a service runs on that store, a command goes through it: it finds the socket
+in the state directory. Otherwise, and with --direct, it opens the store itself.
 
 Results go to stdout, everything else to stderr. Secrets are masked unless a
 command is given --reveal. With --json results are JSON, and an error is a JSON
@@ -91,6 +101,8 @@ func (a *app) root() *cobra.Command {
 	f.String("redis-tls-ca-file", "", "verify the certificate of a rediss:// URL against the authorities in `FILE` alone (default those of the system)")
 	f.String("key-prefix", "", "`PREFIX` of all keys in Redis: one is one tenant (default aiclient:)")
 	f.String("backend", "", "auto, redis, file or memory; auto is redis where a URL or host is set, else file (default auto)")
+	f.String("state-dir", "", "the `DIR` where a service has its key, socket and journal (see poolkeeper status)")
+	f.BoolVar(&a.direct, "direct", false, "open the store itself, also where a service has it")
 	f.String("log-level", "", "debug, info, warn or error (default info)")
 	f.BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	group(root)

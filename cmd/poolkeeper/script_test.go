@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,9 @@ import (
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/poolkeeper/poolkeeper/server"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -34,6 +38,69 @@ func fixtures(t *testing.T) string {
 // TestScripts runs the scripts, each on a key prefix of its own of one Redis.
 // A script that needs none unsets REDIS_URL.
 func TestScripts(t *testing.T) {
+	scripts(t, func(*testscript.Env, *redistest.Server) error { return nil })
+}
+
+// TestScriptsThroughInstance runs the same scripts beside a service that has the
+// store of the script from before its first command.
+func TestScriptsThroughInstance(t *testing.T) {
+	var requests atomic.Int64
+	t.Run("scripts", func(t *testing.T) {
+		scripts(t, func(env *testscript.Env, _ *redistest.Server) error { return serveScript(t, env, &requests) })
+	})
+	if n := requests.Load(); n < 150 {
+		t.Errorf("only %d requests went through it", n)
+	}
+}
+
+// serveScript serves the store of a script, initialised or not, on the socket of
+// its state directory.
+func serveScript(t *testing.T, env *testscript.Env, requests *atomic.Int64) error {
+	if filepath.Base(env.WorkDir) == "script-serve" {
+		return nil // which starts its own
+	}
+	state, err := os.MkdirTemp("", "pk") // short enough for a socket
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { os.RemoveAll(state) })
+	env.Setenv("POOLKEEPER_STATE_DIR", state)
+	set, err := settings.Resolve(settings.Input{Env: func(name string) (string, bool) { v := env.Getenv(name); return v, v != "" }})
+	if err != nil {
+		return err
+	}
+	place, err := open.Place(set)
+	if err != nil {
+		return err
+	}
+	key, err := apiKey(set)
+	if err != nil {
+		return err
+	}
+	st, err := open.Store(t.Context(), set, nil)
+	if err != nil {
+		return err
+	}
+	ln, err := server.ListenSocket(filepath.Join(state, server.SocketName))
+	if err != nil {
+		return err
+	}
+	h := server.New(st, &server.Options{Key: key.secret.Reveal(), Instance: server.Instance{PID: os.Getpid(), Address: "http://127.0.0.1:1", Store: place}}).Handler()
+	hs := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v1/instance" {
+			requests.Add(1)
+		}
+		h.ServeHTTP(w, r)
+	})}
+	go func() { _ = hs.Serve(ln) }()
+	env.Defer(func() {
+		hs.Close()
+		st.Close()
+	})
+	return nil
+}
+
+func scripts(t *testing.T, beside func(*testscript.Env, *redistest.Server) error) {
 	srv := redistest.Start(t)
 	dir := fixtures(t)
 	var scripts atomic.Int64
@@ -50,7 +117,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("POOLKEEPER_LOG_FORMAT", "json")
 			// A program with the race detector sleeps for a second at its end.
 			env.Setenv("GORACE", "atexit_sleep_ms=20 "+os.Getenv("GORACE"))
-			return os.Mkdir(home, 0o700)
+			return errors.Join(os.Mkdir(home, 0o700), beside(env, srv))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,

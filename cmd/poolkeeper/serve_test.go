@@ -123,19 +123,22 @@ func TestServeFromFiles(t *testing.T) {
 	if code, body := s.get(t, "POST", "/api/v1/pools/claude-kiro-oauth/"+account+"/usage", s.key); code != http.StatusOK || !strings.Contains(body, "1844") {
 		t.Errorf("usage: %d %s", code, body)
 	}
-	if code, _, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account); code != poolkeeper.ExitUnavailable || !strings.Contains(errOut, "in use by process") {
+	if code, out, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account); code != poolkeeper.ExitOK || !strings.Contains(out, "1845") {
+		t.Errorf("a command beside it: %d %s", code, errOut)
+	}
+	if code, _, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account, "--direct"); code != poolkeeper.ExitUnavailable || !strings.Contains(errOut, "in use by process") {
 		t.Errorf("a second process: %d %s", code, errOut)
 	}
-	if code, out, errOut := call(t.Context(), env, "", "provider", "list"); code != poolkeeper.ExitOK || !strings.Contains(out, account) || !strings.Contains(errOut, "files of") {
+	if code, out, errOut := call(t.Context(), env, "", "provider", "list", "--direct"); code != poolkeeper.ExitOK || !strings.Contains(out, account) || !strings.Contains(errOut, "files of") {
 		t.Errorf("a second process that reads: %d %s %s", code, out, errOut)
 	}
 	if code := s.stop(); code != poolkeeper.ExitOK {
 		t.Errorf("exit code %d: %s", code, s.errOut)
 	}
-	if data, err := os.ReadFile(filepath.Join(configs, "provider_pools.json")); err != nil || !strings.Contains(string(data), `"usageCount": 1844`) {
+	if data, err := os.ReadFile(filepath.Join(configs, "provider_pools.json")); err != nil || !strings.Contains(string(data), `"usageCount": 1845`) {
 		t.Errorf("the files do not have it: %v", err)
 	}
-	if code, out, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account, "-n", "2"); code != poolkeeper.ExitOK || !strings.Contains(out, "1846") {
+	if code, out, errOut := call(t.Context(), env, "", "usage", "claude-kiro-oauth", account, "-n", "2"); code != poolkeeper.ExitOK || !strings.Contains(out, "1847") {
 		t.Errorf("without the service: %d %s %s", code, out, errOut)
 	}
 	if code, out, errOut := call(t.Context(), env, "", "verify"); code != poolkeeper.ExitOK {

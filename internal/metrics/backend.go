@@ -72,6 +72,24 @@ func (b *backend) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper
 	return snap, err
 }
 
+// MarkImport makes the layer a poolkeeper.ImportMarker. What it is over need not
+// be one: then nothing is marked.
+func (b *backend) MarkImport(ctx context.Context, run string, unfinished bool) error {
+	if m, ok := b.Backend.(poolkeeper.ImportMarker); ok {
+		return m.MarkImport(ctx, run, unfinished)
+	}
+	return nil
+}
+
+// Flush makes the layer a poolkeeper.Flusher. Where what it is over is none, there
+// are no files to wait for.
+func (b *backend) Flush(ctx context.Context) error {
+	if f, ok := b.Backend.(poolkeeper.Flusher); ok {
+		return f.Flush(ctx)
+	}
+	return nil
+}
+
 // Measure makes the layer a poolkeeper.Meter, as what it is over may be one.
 func (b *backend) Measure(ctx context.Context) poolkeeper.Measures {
 	if meter, ok := b.Backend.(poolkeeper.Meter); ok {

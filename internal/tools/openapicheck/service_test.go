@@ -58,6 +58,10 @@ func (f *flaky) Info(ctx context.Context) (poolkeeper.Info, error) {
 	return f.Backend.Info(ctx)
 }
 
+func (f *flaky) MarkImport(context.Context, string, bool) error { return f.err }
+
+func (f *flaky) Flush(context.Context) error { return f.err }
+
 // A service is one over a store that has the things of the document's examples.
 type service struct {
 	url   string
