@@ -22,16 +22,21 @@ const (
 	// place and with its runtime state; Definition as for ChangePut.
 	ChangeRename ChangeKind = "rename"
 	// ChangePool is of a pool as a whole: it is to be loaded. It may be gone.
+	// Without an After, that is so whatever is known of it.
 	ChangePool ChangeKind = "pool"
 	// ChangeTypes is of the order of the types.
 	ChangeTypes ChangeKind = "types"
 	// ChangeValue is of the value of Key, which is to be loaded. It may be gone.
-	// Without a name, it is of some or all values of that kind.
+	// Without a name, it is of some or all values of that kind. The end of a
+	// session by its time is not told.
 	ChangeValue ChangeKind = "value"
 )
 
 // A Change is one change of a key, whole. Nothing of a token, password, session,
 // document or file is in it but its name.
+//
+// One that cannot be told, as the store refuses its user to publish it, is not
+// in a watch; Info warns of that.
 type Change struct {
 	Kind ChangeKind `json:"kind"`
 	Key  Key        `json:"key"`
@@ -39,8 +44,8 @@ type Change struct {
 	// After of the one that came before it on that key continues it; an After
 	// that is not later than what is known is known; anything else is a gap, and
 	// the key is to be loaded.
-	Before Revision `json:"before"`
-	After  Revision `json:"after"`
+	Before Revision `json:"-"`
+	After  Revision `json:"-"`
 
 	ID         string          `json:"id,omitempty"`
 	NewID      string          `json:"newId,omitempty"`
@@ -55,6 +60,22 @@ type ProviderState struct {
 	// they were; where Whole, there are no others.
 	State State `json:"state"`
 	Whole bool  `json:"whole,omitempty"`
+}
+
+// Over returns what a runtime state is after the change.
+func (p *ProviderState) Over(old State) State {
+	if p.Whole {
+		return p.State
+	}
+	for f := range Field(NumFields) {
+		if lit, ok := p.State.Get(f); ok {
+			old.Set(f, lit)
+		}
+	}
+	if p.State.DecidedAt != 0 {
+		old.DecidedAt = p.State.DecidedAt
+	}
+	return old
 }
 
 // A Watcher is a Backend that tells of the changes to its store as they are

@@ -99,6 +99,9 @@ func (s *Store) dispatch(op *poolkeeper.Op) (poolkeeper.Result, error) {
 // perform applies a valid op. Each case checks everything before it changes
 // anything, and stops there in a dry run.
 func (s *Store) perform(op *poolkeeper.Op) (poolkeeper.Result, error) {
+	if s.watched() {
+		s.change = poolkeeper.Change{} // an op that changed nothing may have left one
+	}
 	var res poolkeeper.Result
 	var err error
 	switch op.Kind {
@@ -146,19 +149,29 @@ func (s *Store) decide(op *poolkeeper.Op) (poolkeeper.Result, error) {
 		return poolkeeper.Result{}, notFound("provider")
 	}
 	s.keep(op.Key.Type, p)
+	watched, was := s.watched(), poolkeeper.State{}
+	if watched {
+		was = p.state
+	}
 	res := poolkeeper.Decide(op, &p.literals, &p.state)
-	res.ID = p.id
+	if res.ID = p.id; watched && res.Changed {
+		s.change = stateChange(p, &was)
+	}
 	return res, res.Err
 }
 
 // touch moves the revision of a key on.
 func (s *Store) touch(key poolkeeper.Key) poolkeeper.Revision {
 	l := lane(key)
-	r := s.revisions.get(l)
+	before := s.revisions.get(l)
+	r := before
 	r.Number++
 	r.Seq++
 	r.Writer = s.by
 	s.revisions.set(l, r)
+	if s.watched() {
+		s.tell(key, before, r)
+	}
 	return r
 }
 

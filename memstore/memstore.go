@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/feed"
 )
 
 var _ poolkeeper.Backend = (*Store)(nil)
@@ -71,6 +72,9 @@ type Store struct {
 	// sweepAt is how many sessions there must be before expired ones are
 	// looked for.
 	sweepAt int
+
+	watchers []*feed.Queue[poolkeeper.Change]
+	change   poolkeeper.Change // what the op under way does to its pool, for them
 
 	imaging sync.Mutex // held from View until the Image is made
 	view    *View      // that is under way
@@ -134,6 +138,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.meta, s.types, s.pools, s.aliases, s.values, s.revisions, s.structures = nil, nil, nil, nil, nil, nil, nil
 	s.counted = onceTable{}
+	s.endWatches()
 	return nil
 }
 

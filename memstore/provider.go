@@ -89,6 +89,7 @@ func (s *Store) putProvider(op *poolkeeper.Op) (changed bool, err error) {
 		changed = !next.equal(old)
 		if !s.dry {
 			s.become(op.Key.Type, old, next)
+			s.willPut(old)
 		}
 		return changed, nil
 	}
@@ -99,6 +100,7 @@ func (s *Store) putProvider(op *poolkeeper.Op) (changed bool, err error) {
 	pl.byID[op.ID] = next
 	pl.order = append(pl.order, next)
 	s.aliases.delete(op.Ref())
+	s.willPut(next)
 	return true, nil
 }
 
@@ -133,6 +135,7 @@ func (s *Store) patchProvider(op *poolkeeper.Op) (id string, changed bool, err e
 		return p.id, changed, nil
 	}
 	s.become(op.Key.Type, p, successor(p, p.id, next, nil))
+	s.willPut(p)
 	return p.id, changed, nil
 }
 
@@ -149,6 +152,7 @@ func (s *Store) deleteProvider(op *poolkeeper.Op) (id string, changed bool, err 
 	s.keepOrder(pl)
 	i := slices.Index(pl.order, p)
 	pl.order = slices.Delete(pl.order, i, i+1)
+	s.change = poolkeeper.Change{Kind: poolkeeper.ChangeDelete, ID: p.id}
 	return p.id, true, nil
 }
 
@@ -180,5 +184,6 @@ func (s *Store) renameProvider(op *poolkeeper.Op) (id string, changed bool, err 
 	pl.byID[p.id] = p
 	s.aliases.delete(poolkeeper.Ref{Type: op.Key.Type, ID: p.id})
 	s.aliases.set(poolkeeper.Ref{Type: op.Key.Type, ID: old}, alias{p.id, s.at() + poolkeeper.AliasLife})
+	s.change = poolkeeper.Change{Kind: poolkeeper.ChangeRename, ID: old, NewID: p.id, Definition: p.definition}
 	return p.id, true, nil
 }

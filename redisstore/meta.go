@@ -182,11 +182,7 @@ func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
 			info.Details["version"] = strconv.Itoa(v[0]) + "." + strconv.Itoa(v[1])
 		}
 	}
-	probe := s.client.B().Publish().Channel(s.prefix + "changes:").Message("").Build()
-	if s.publish == "SPUBLISH" {
-		probe = s.client.B().Spublish().Channel(s.prefix + "changes:").Message("").Build()
-	}
-	if f := classify(s.client.Do(ctx, probe).Error()); f != nil && poolkeeper.ClassOf(f.err).Err == poolkeeper.ErrForbidden {
+	if !s.publishes(ctx) {
 		info.Warnings = append(info.Warnings, "the Redis user may not publish to "+s.prefix+"*: other instances learn of changes late")
 	}
 	left, err := s.client.Do(ctx, s.client.B().Exists().Key(s.leftovers()).Build()).AsInt64()

@@ -153,7 +153,7 @@ func TestPublications(t *testing.T) {
 		{poolOp(poolkeeper.OpReset, "b"), []published{{pool, "2", "3", "state", []string{
 			"b:errorCount", "0", "b:refreshCount", "0", "b:lastErrorTime", "null", "b:isHealthy", "true", "b:lastErrorMessage", "null",
 			"b:needsRefresh", "false", "b:scheduledRecoveryTime", "null", "b:decidedAt", fmt.Sprint(rigAt)}}}},
-		{defineOp(poolkeeper.OpAddProvider, "d", ""), []published{{pool, "3", "4", "provider", []string{"put", "d", "", `{"uuid":"d"}`}}}},
+		{defineOp(poolkeeper.OpAddProvider, "d", ""), []published{{pool, "3", "4", "provider", []string{"set", "d", "", `{"uuid":"d"}`}}}},
 		{defineOp(poolkeeper.OpPutProvider, "d", `,"usageCount":9`), []published{{pool, "4", "5", "provider", []string{"put", "d", "", `{"uuid":"d","usageCount":9}`,
 			"d:usageCount", ""}}}}, // the effective counter stays: absent
 		{defineOp(poolkeeper.OpPutProvider, "b", `,"x":"`+big+`"`), []published{{pool, "5", "6", "provider", []string{"put", "b", "", ""}}}},
@@ -164,7 +164,7 @@ func TestPublications(t *testing.T) {
 		{replaceOp("a", "z"), []published{{pool, "9", "10", "replace", nil}}},
 		{patchOp(poolkeeper.ConfigKey, `{"secret":"never"}`), []published{{config, "0", "1", "value", []string{""}}}},
 		{poolkeeper.Op{Kind: poolkeeper.OpAddProvider, Key: poolkeeper.PoolKey("n"), ID: "n", Data: []byte(`{"uuid":"n"}`)}, []published{
-			{order, "0", "1", "types", nil}, {"t:ctl:{t:pools:n}", "0", "1", "provider", []string{"put", "n", "", `{"uuid":"n"}`}}}},
+			{order, "0", "1", "types", nil}, {"t:ctl:{t:pools:n}", "0", "1", "provider", []string{"set", "n", "", `{"uuid":"n"}`}}}},
 		{poolkeeper.Op{Kind: poolkeeper.OpReorderTypes, Key: poolkeeper.TypesKey, Order: []string{"n", "kiro"}}, []published{{order, "1", "2", "types", nil}}},
 		{poolkeeper.Op{Kind: poolkeeper.OpDeletePool, Key: kiro}, []published{{pool, "10", "11", "delete", nil}, {order, "2", "3", "types", nil}}},
 	}

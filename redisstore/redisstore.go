@@ -99,15 +99,17 @@ type Store struct {
 	target  target
 	client  rueidis.Client
 	cluster bool
-	publish string // PUBLISH, or SPUBLISH where the server has it and is a cluster
+	sharded bool // changes of pools are published in their shards
 	writer  string
 	second  string // the writer of what goes out behind a batch in flight
 
 	epoch  atomic.Pointer[string] // nil until the store is seen initialised
 	closed atomic.Bool
-	stop   chan struct{} // closed when lanes are to give up
-	lanes  sync.Map      // Redis key → *lane
-	pools  sync.Map      // provider type → *lane of its pool
+	stop   chan struct{}   // closed when lanes are to give up
+	life   context.Context // ends when Close begins
+	die    context.CancelFunc
+	lanes  sync.Map // Redis key → *lane
+	pools  sync.Map // provider type → *lane of its pool
 	tally  *tally
 	active sync.WaitGroup
 	gate   sync.RWMutex // held for reading by each op, for writing by Close
@@ -150,12 +152,13 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		tally:    counts,
 		client:   client,
 		cluster:  !t.option.ForceSingleClient,
-		publish:  "PUBLISH",
 		writer:   newWriter(),
 		second:   newWriter(),
 		stop:     make(chan struct{}),
 	}
+	s.life, s.die = context.WithCancel(context.Background())
 	if err := s.connect(ctx); err != nil {
+		s.die()
 		client.Close()
 		return nil, poolkeeper.Annotate(err, "open", t.text)
 	}
@@ -196,7 +199,7 @@ func (s *Store) connect(ctx context.Context) error {
 			return poolkeeper.Errorf(poolkeeper.ErrForbidden, "Redis is version %d.%d; 6.2 or later is needed", v[0], v[1])
 		}
 		if s.cluster && v[0] >= 7 {
-			s.publish = "SPUBLISH"
+			s.sharded = true
 		}
 	}
 	return s.check(ctx)
@@ -211,16 +214,6 @@ func serverVersion(info string) (v [2]int) {
 	return v
 }
 
-// channel is where changes of a key are published. The epoch in its name keeps
-// stores apart that follow each other under one prefix, and databases, which
-// channels ignore.
-func (s *Store) channel(epoch, key string) string {
-	if s.publish == "SPUBLISH" {
-		return s.prefix + "changes:" + epoch + ":{" + key + "}"
-	}
-	return s.prefix + "changes:" + epoch
-}
-
 // Close waits for the ops under way, at most as long as they are tried, and
 // then forgets this writer in the keys where nothing can still come late.
 func (s *Store) Close() error {
@@ -230,6 +223,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.gate.Unlock()
+	s.die()
 	idle := make(chan struct{})
 	go func() {
 		s.active.Wait()

@@ -128,7 +128,7 @@ func TestConformanceAsRestrictedUser(t *testing.T) {
 }
 
 // onlyElsewhere are commands of the line that a standalone server does not see.
-var onlyElsewhere = []string{"cluster|slots", "cluster|shards", "spublish", "role", "ping"}
+var onlyElsewhere = []string{"cluster|slots", "cluster|shards", "spublish", "ssubscribe", "role", "ping"}
 
 func openUser(t *testing.T, at, prefix string) *redisstore.Store {
 	t.Helper()

@@ -48,8 +48,9 @@ func (w *work) step() bool {
 			return w.refused(&failure{err: err, again: isOutage(err)})
 		}
 		keys := append([]string{w.s.ctl(w.key)}, w.request.keys...)
+		publish, channel := w.s.channel(epoch, w.key)
 		args := append([]string{epoch, w.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
-			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), w.s.publish, w.s.channel(epoch, w.key)}, w.request.args...)
+			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel}, w.request.args...)
 		answer, err := w.request.script.run(context.Background(), w.s.client, keys, args)
 		w.tries++
 		if f := classify(err); f != nil {

@@ -16,6 +16,10 @@ type handle struct{ poolkeeper.Backend }
 
 func (handle) Close() error { return nil }
 
+func (h handle) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
+	return poolkeeper.New(h.Backend, nil).Watch(ctx, fn)
+}
+
 // shared exercises what the suite does with several handles.
 var shared = storetest.Harness{
 	Open: func(_ testing.TB, now func() time.Time) poolkeeper.Backend {

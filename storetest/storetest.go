@@ -62,6 +62,7 @@ var groups = []struct {
 	{"conditions", conditionCases},
 	{"refusals", refusalCases},
 	{"concurrency", concurrencyCases},
+	{"watch", watchCases},
 	{"tokens", tokenCases},
 	{"password", passwordCases},
 }

@@ -44,11 +44,12 @@ var table = map[string]rule{
 	"internal/rawjson": {},
 	"internal/show":    {},
 	"internal/vfs":     {},
+	"internal/feed":    {own: []string{"."}},
 
 	// Backends. They never import each other, save that filestore is memstore,
 	// the state machine, with a journal and files.
-	"memstore":   {own: []string{".", "internal/rawjson"}},
-	"redisstore": {own: []string{".", "internal/rawjson", "internal/show"}, others: []string{rueidis}},
+	"memstore":   {own: []string{".", "internal/feed", "internal/rawjson"}},
+	"redisstore": {own: []string{".", "internal/feed", "internal/rawjson", "internal/show"}, others: []string{rueidis}},
 	"filestore":  {own: []string{".", "configdir", "internal/rawjson", "internal/show", "internal/vfs", "journal", "memstore"}},
 
 	// Layers over a backend.
@@ -62,7 +63,7 @@ var table = map[string]rule{
 	// What people and programs call.
 	"configdir": {own: []string{".", "internal/rawjson", "internal/show", "internal/vfs"}},
 	"transfer":  {own: []string{".", "configdir", "internal/rawjson", "internal/show"}},
-	"server":    {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
+	"server":    {own: []string{".", "internal/feed", "internal/rawjson", "internal/settings"}, others: []string{huma}},
 	"client":    {own: []string{"."}},
 
 	"internal/metrics": {own: []string{"."}, others: []string{prom}},

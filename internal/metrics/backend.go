@@ -97,3 +97,8 @@ func (b *backend) Measure(ctx context.Context) poolkeeper.Measures {
 	}
 	return poolkeeper.Measures{}
 }
+
+// Watch makes the layer a poolkeeper.Watcher, as what it is over may be one.
+func (b *backend) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
+	return poolkeeper.New(b.Backend, nil).Watch(ctx, fn)
+}

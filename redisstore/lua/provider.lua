@@ -48,7 +48,8 @@ if op == 'put' and cur == def and ARGV[FIRST + 6] == 'set' then
 end
 
 local was = redis.call('EXISTS', KEYS[3])
-local body = netstring(op) .. netstring(id) .. netstring(newid) .. netstring(#def <= 4096 and def or '')
+local whole = op == 'put' and (not cur or ARGV[FIRST + 6] == 'set') -- nothing of the state before is left
+local body = netstring(whole and 'set' or op) .. netstring(id) .. netstring(newid) .. netstring(#def <= 4096 and def or '')
 if op == 'delete' then
   redis.call('HDEL', KEYS[3], id)
   redis.call('ZREM', KEYS[4], id)
@@ -82,10 +83,10 @@ else
   end
   redis.call('HSET', KEYS[3], id, def)
   for i = FIRST + 7, #ARGV, 2 do
-    local name = id .. ':' .. ARGV[i]
-    if redis.call('HSETNX', KEYS[2], name, ARGV[i + 1]) == 1 then
-      body = body .. netstring(name) .. netstring(ARGV[i + 1])
-    end
+    local name, lit = id .. ':' .. ARGV[i], ARGV[i + 1]
+    -- What is there already may have been laid without being published.
+    if redis.call('HSETNX', KEYS[2], name, lit) == 0 then lit = redis.call('HGET', KEYS[2], name) end
+    body = body .. netstring(name) .. netstring(lit)
   end
 end
 return finish(was == 1 and 'ok' or 'new', 'provider', body, true)
