@@ -87,8 +87,10 @@ type Watcher interface {
 	// know everything loads it again after the next Watch has begun with
 	// ChangeReady.
 	//
+	// Close ends it, and does not wait for fn.
+	//
 	// Calls of fn do not overlap, and changes of one key come in their order. A
-	// watch whose fn is slow is ended by ErrUnavailable, and holds up nobody else.
-	// What the change points to must not be changed.
+	// watch whose fn is slow is ended by ErrUnavailable, and holds up nobody else:
+	// fn may use the Backend. What the change points to must not be changed.
 	Watch(ctx context.Context, fn func(Change)) error
 }

@@ -17,7 +17,7 @@ func (s *Store) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
-	defer s.leave()
+	s.leave() // Close ends a watch, but does not wait for its reader
 	if err := ctx.Err(); err != nil {
 		return err
 	}

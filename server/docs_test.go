@@ -141,7 +141,7 @@ func TestDocsExamples(t *testing.T) {
 	s := start(t)
 	for tag, op := range operations(s.srv) {
 		switch op.OperationID {
-		case "login", "restore": // whose code is used, and whose store has content
+		case "login", "restore", "events": // whose code is used, whose store has content, which has no end
 			continue
 		}
 		s.srv.store = emptyStore(t)

@@ -24,9 +24,10 @@ type exchange struct {
 	r       *http.Request
 	route   *route // nil until a route has taken the request
 	start   time.Time
-	status  int    // 0 until the answer has begun
-	once    string // the idempotency key
-	swallow bool   // what follows is the mux's own text
+	status  int           // 0 until the answer has begun
+	began   time.Duration // how long a stream took to begin
+	once    string        // the idempotency key
+	swallow bool          // what follows is the mux's own text
 	body    []byte
 	lines   io.Reader // the body of a linesBody
 	scratch [512]byte // holds a small body, or a small answer
@@ -177,8 +178,12 @@ func (x *exchange) finish() {
 		p := problemOf(poolkeeper.ErrInternal)
 		x.send(p.Status, problemType, p.encode())
 	}
+	took := time.Since(x.start)
 	if x.s.telemetry != nil {
-		x.s.telemetry.Request(x.pattern(), x.r.Method, x.status, time.Since(x.start))
+		if x.began > 0 { // how long it lasted says nothing of how quick the service is
+			took = x.began
+		}
+		x.s.telemetry.Request(x.pattern(), x.r.Method, x.status, took)
 	}
 	level := slog.LevelDebug
 	if x.status >= http.StatusInternalServerError {

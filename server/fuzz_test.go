@@ -79,7 +79,10 @@ func FuzzHTTP(f *testing.F) {
 		}
 		w := httptest.NewRecorder()
 		srv.store = st // one at a time: to describe the API anew takes longer than all else
-		srv.Handler().ServeHTTP(w, r)
+		srv.hub = hub{store: st}
+		stopped, stop := context.WithCancel(context.Background())
+		stop()
+		srv.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), stopping{}, stopped.Done()))) // a stream ends at once
 
 		if w.Code >= 500 || w.Code < 200 {
 			t.Fatalf("%s %s: %d %s", method, target, w.Code, w.Body)

@@ -59,6 +59,9 @@ func TestOpenAPI(t *testing.T) {
 			if a := s.send(method, fill.Replace(path), "", "Authorization", "Bearer wrong-key-0123456789"); a.status != want {
 				t.Errorf("%s %s with a wrong key: %d, want %d", method, path, a.status, want)
 			}
+			if path == base+"/events" {
+				method = "HEAD" // the answer to GET has no end
+			}
 			if a := s.send(method, fill.Replace(path), ""); a.status == 401 || a.status == 405 {
 				t.Errorf("%s %s with the key: %d", method, path, a.status)
 			}

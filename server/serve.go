@@ -36,8 +36,11 @@ func (s *Server) Serve(ctx context.Context, lns ...net.Listener) error {
 			conns.note(conn, state)
 			s.clients.state(conn, state)
 		},
-		// A request that was accepted is not cut off by the signal to stop.
-		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		// A request that was accepted is not cut off by the signal to stop; a stream
+		// is told.
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.WithoutCancel(ctx), stopping{}, ctx.Done())
+		},
 	}
 	failed := make(chan error, len(lns))
 	for _, ln := range lns {

@@ -58,6 +58,9 @@ type Server struct {
 	// passwords are those that were tried, by who asks and for whom.
 	passwords attempts
 
+	hub       hub
+	heartbeat time.Duration // heartbeat, but for tests
+
 	telemetry Telemetry
 	clients   clientCount
 
@@ -86,7 +89,9 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 		started: time.Now(),
 		now:     time.Now,
 
-		instance: opts.Instance,
+		instance:  opts.Instance,
+		hub:       hub{store: st, linger: ringLinger},
+		heartbeat: heartbeat,
 
 		telemetry: opts.Telemetry,
 

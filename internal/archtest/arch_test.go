@@ -63,7 +63,7 @@ var table = map[string]rule{
 	// What people and programs call.
 	"configdir": {own: []string{".", "internal/rawjson", "internal/show", "internal/vfs"}},
 	"transfer":  {own: []string{".", "configdir", "internal/rawjson", "internal/show"}},
-	"server":    {own: []string{".", "internal/feed", "internal/rawjson", "internal/settings"}, others: []string{huma}},
+	"server":    {own: []string{".", "internal/rawjson", "internal/settings"}, others: []string{huma}},
 	"client":    {own: []string{"."}},
 
 	"internal/metrics": {own: []string{"."}, others: []string{prom}},

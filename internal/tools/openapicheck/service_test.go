@@ -62,6 +62,15 @@ func (f *flaky) MarkImport(context.Context, string, bool) error { return f.err }
 
 func (f *flaky) Flush(context.Context) error { return f.err }
 
+// Watch ends a watch right after it has begun: a stream of events has an end then.
+func (f *flaky) Watch(_ context.Context, fn func(poolkeeper.Change)) error {
+	if f.err != nil {
+		return f.err
+	}
+	fn(poolkeeper.Change{Kind: poolkeeper.ChangeReady})
+	return &poolkeeper.Error{Err: poolkeeper.ErrUnavailable}
+}
+
 // A service is one over a store that has the things of the document's examples.
 type service struct {
 	url   string
