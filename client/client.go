@@ -37,6 +37,10 @@ type Client struct {
 	writer string        // begins the idempotency keys of this client
 	number atomic.Uint64 // ends them
 
+	life context.Context // ends when Close begins
+	die  context.CancelFunc
+	idle time.Duration // eventIdle, but for tests
+
 	mu     sync.RWMutex // held for reading by calls under way
 	closed bool
 }
@@ -45,7 +49,7 @@ type Client struct {
 // unix:///PATH for its socket. The key is what the service was given or made; it
 // is never part of an error or a URL. Nothing is sent before the first call.
 func New(url, key string, opts *Options) (*Client, error) {
-	c := &Client{key: "Bearer " + key, writer: newWriter()}
+	c := &Client{key: "Bearer " + key, writer: newWriter(), idle: eventIdle}
 	if opts != nil {
 		c.opts = *opts
 	}
@@ -61,6 +65,7 @@ func New(url, key string, opts *Options) (*Client, error) {
 	if err := c.aim(url); err != nil {
 		return nil, err
 	}
+	c.life, c.die = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -99,6 +104,7 @@ func (c *Client) leave() { c.mu.RUnlock() }
 // Close waits for the calls under way and gives up the connections. The service
 // goes on.
 func (c *Client) Close() error {
+	c.die()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true

@@ -44,6 +44,11 @@ func jsonPayload(b []byte) *payload {
 // attempt sends one request and lets take read the answer. An error of take means
 // that the answer did not come whole.
 func (c *Client) attempt(ctx context.Context, method, path string, body *payload, take func(io.Reader) error) *fault {
+	return c.attemptWith(ctx, method, path, http.Header{}, body, take)
+}
+
+// attemptWith is attempt with headers of its own.
+func (c *Client) attemptWith(ctx context.Context, method, path string, header http.Header, body *payload, take func(io.Reader) error) *fault {
 	var connected atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
@@ -52,6 +57,7 @@ func (c *Client) attempt(ctx context.Context, method, path string, body *payload
 	if err != nil {
 		return &fault{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "request: %v", err)}
 	}
+	req.Header = header
 	req.Header.Set("Authorization", c.key)
 	if body != nil {
 		req.Header.Set("Content-Type", body.media)
