@@ -107,7 +107,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	group(root)
 	root.AddCommand(
-		a.serveCommand(), a.initCommand(), a.importCommand(), a.exportCommand(), a.verifyCommand(), a.statusCommand(),
+		a.serveCommand(), a.initCommand(), a.importCommand(), a.exportCommand(), a.verifyCommand(), a.statusCommand(), a.watchCommand(),
 		a.providerCommand(), a.tokenCommand(), a.configCommand(), a.docCommand(), a.passwordCommand(),
 		a.usageCommand(), a.errorCommand(), a.successCommand(), a.journalCommand(), a.benchCommand(), a.versionCommand(),
 	)
