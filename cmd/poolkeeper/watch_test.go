@@ -176,7 +176,7 @@ func TestWatchService(t *testing.T) {
 		t.Errorf("watch prints %q", got)
 	}
 	s.stop()
-	s = startService(t, env)
+	startService(t, env)
 	w.wants("resync  something may have been missed: read again what is kept")
 }
 
