@@ -61,8 +61,6 @@ func (s *Server) events(x *exchange) error {
 	} else if st.next = r.next(); last != "" {
 		begin = "resync"
 	}
-	// A connection without deadlines does not mind.
-	_ = st.rc.SetReadDeadline(time.Time{})
 	x.Header()["Content-Type"] = eventsType
 	x.Header()["X-Accel-Buffering"] = []string{"no"} // or nginx would hold events back
 	x.began = time.Since(x.start)
@@ -113,6 +111,7 @@ func (st *stream) flush() {
 	if st.gone {
 		return
 	}
+	// A connection without deadlines does not mind.
 	_ = st.rc.SetWriteDeadline(time.Now().Add(streamWrite))
 	_, err := st.w.Write(st.buf.Bytes())
 	if err == nil {

@@ -115,6 +115,17 @@ var watchCases = []testCase{
 			t.Errorf("of the configuration was told %+v, want one change", got)
 		}
 	}},
+	{"what changed nothing is not told with the next op", func(t *testing.T, h Harness) {
+		f := start(t, h)
+		a, pool := ref("t", "a"), poolkeeper.PoolKey("t")
+		f.do(add(a, `"x":1`), add(ref("t", "b"), ""))
+		w := follow(t, f.b)
+		f.do(put(a, `"x":1`), reorder("t", "b", "a"))
+		w.same("after ops")
+		if got := w.changes(pool); len(got) != 1 || got[0].Kind != poolkeeper.ChangePool || got[0].ID != "" || got[0].Definition != nil {
+			t.Errorf("told of %+v, want the pool as a whole", got)
+		}
+	}},
 	{"a change says what an op has made", func(t *testing.T, h Harness) {
 		f := start(t, h)
 		a, pool := ref("t", "a"), poolkeeper.PoolKey("t")
