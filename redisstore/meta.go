@@ -189,11 +189,10 @@ func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
 	if err == nil && left > 0 {
 		info.Warnings = append(info.Warnings, "keys of the former layout are still there: run poolkeeper import --in-place again")
 	}
-	policy, err := s.client.Do(ctx, s.client.B().ConfigGet().Parameter("maxmemory-policy").Build()).AsStrMap()
-	if p := policy["maxmemory-policy"]; err == nil && p != "" {
+	if p := policyOf(ctx, s.client); p != "" {
 		info.Details["maxmemory-policy"] = p
-		if p != "noeviction" {
-			info.Warnings = append(info.Warnings, "maxmemory-policy is "+p+": Redis may drop keys; set it to noeviction")
+		if w := evictionWarning(p); w != "" {
+			info.Warnings = append(info.Warnings, w)
 		}
 	}
 }

@@ -202,6 +202,9 @@ func (s *Store) connect(ctx context.Context) error {
 			s.sharded = true
 		}
 	}
+	if w := evictionWarning(policyOf(ctx, s.client)); w != "" {
+		s.opts.Logger.Warn(w, "redis", s.target.text)
+	}
 	return s.check(ctx)
 }
 

@@ -126,6 +126,9 @@ func (s *Store) takeLock(ctx context.Context) (*restore, error) {
 }
 
 func (s *Store) beginRestore(ctx context.Context) (*restore, error) {
+	if err := s.mayBegin(ctx); err != nil {
+		return nil, err
+	}
 	r, err := s.takeLock(ctx)
 	if err != nil {
 		return nil, err

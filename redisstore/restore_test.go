@@ -256,21 +256,6 @@ func TestForeignStore(t *testing.T) {
 	}
 }
 
-// An older binary does not write to a store that asks for a newer one.
-func TestStoreOfANewerVersion(t *testing.T) {
-	r := newRig(t)
-	r.srv.DoInt("HSET", "t:meta", "minWriter", "2")
-	b := r.open(r.srv.SocketURL())
-	r.unchanged("an older version", func() {
-		for _, op := range writes() {
-			r.refused(b, op, poolkeeper.ErrForbidden)
-		}
-	})
-	if info, err := b.Info(t.Context()); err != nil || info.Ready || !strings.Contains(info.Problem, "newer") {
-		t.Errorf("Info: %+v, %v", info, err)
-	}
-}
-
 func TestInfo(t *testing.T) {
 	srv := redistest.Start(t, redistest.WithPassword("s3cret"))
 	r := rigOn(t, srv)
