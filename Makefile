@@ -19,7 +19,7 @@ EXACT_RUNS ?= 20
 # files, from a random one on; `make test-exact` does so at each.
 CRASH_EVERY ?= 5
 
-.PHONY: help build run test test-node test-openapi test-exact check bench mutants fuzz lint clean
+.PHONY: help build run test test-node test-openapi test-limits test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -33,7 +33,7 @@ run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
 	scripts/require-systemd
-	@$(MAKE) --no-print-directory test-node test-openapi >&2
+	@$(MAKE) --no-print-directory test-node test-openapi test-limits >&2
 	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
 
 test-node: ## test the Node example against the real service, on files and on Redis
@@ -43,6 +43,10 @@ test-node: ## test the Node example against the real service, on files and on Re
 
 test-openapi: ## hold the service to its OpenAPI document with a validator of others, which is in a module of its own
 	cd internal/tools/openapicheck && $(GO) test -shuffle=on ./...
+
+test-limits: ## hold each backend to the limits of documents and files, at their edge, without the race detector
+	scripts/require-redis
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./memstore ./filestore ./redisstore ./client -run '^TestLimits$$' -count=1 -timeout 9m
 
 test-exact: ## count while connections break and processes are killed, EXACT_RUNS (20) times; crash the store on files at each call
 	scripts/require-redis

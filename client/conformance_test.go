@@ -111,6 +111,7 @@ func inRedis(t *testing.T) func(testing.TB, func() time.Time) poolkeeper.Backend
 func TestConformance(t *testing.T)  { storetest.Run(t, harness(inMemory, true, serve)) }
 func TestModel(t *testing.T)        { storetest.Model(t, harness(inMemory, true, serveSocket)) }
 func TestLinearizable(t *testing.T) { storetest.Linearizable(t, harness(inMemory, true, serve)) }
+func TestLimits(t *testing.T)       { storetest.Limits(t, harness(inMemory, true, serve)) }
 
 func TestConformanceOnRedis(t *testing.T) { storetest.Run(t, harness(inRedis(t), false, serveSocket)) }
 func TestModelOnRedis(t *testing.T)       { storetest.Model(t, harness(inRedis(t), false, serve)) }

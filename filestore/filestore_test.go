@@ -48,3 +48,4 @@ func openAt(t testing.TB, dir string, opts *filestore.Options) *filestore.Store 
 func TestConformance(t *testing.T)  { storetest.Run(t, harness) }
 func TestModel(t *testing.T)        { storetest.Model(t, harness) }
 func TestLinearizable(t *testing.T) { storetest.Linearizable(t, harness) }
+func TestLimits(t *testing.T)       { storetest.Limits(t, harness) }

@@ -19,3 +19,4 @@ var harness = storetest.Harness{
 func TestConformance(t *testing.T)  { storetest.Run(t, harness) }
 func TestModel(t *testing.T)        { storetest.Model(t, harness) }
 func TestLinearizable(t *testing.T) { storetest.Linearizable(t, harness) }
+func TestLimits(t *testing.T)       { storetest.Limits(t, harness) }

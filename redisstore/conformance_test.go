@@ -48,6 +48,10 @@ func TestConformanceOnCluster(t *testing.T) {
 	storetest.Run(t, harness(redistest.StartCluster(t, 3).URL(), nil))
 }
 
+func TestLimits(t *testing.T) {
+	storetest.Limits(t, harness(redistest.Start(t).SocketURL(), nil))
+}
+
 func TestModel(t *testing.T) {
 	storetest.Model(t, harness(redistest.Start(t).SocketURL(), nil))
 }
