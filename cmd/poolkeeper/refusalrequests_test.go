@@ -78,10 +78,10 @@ func (b *refuser) requestRows() []refusal {
 			rows = append(rows, e.methodRows()...)
 		}
 	}
-	for _, path := range []string{"/healthz", "/readyz", "/openapi.json"} {
+	for _, path := range []string{"/healthz", "/readyz", "/openapi.json", "/docs"} {
 		rows = append(rows, refusal{method: "POST", path: path, state: 405, code: "invalid", names: "POST"})
 	}
-	return slices.Concat(spread(keys), spread(bodies), rows, thingRows(), conditionRows(), fieldRows(), nameRows(), sizeRows())
+	return slices.Concat(spread(keys), spread(bodies), rows, thingRows(), conditionRows(), fieldRows(), nameRows(), sizeRows(), restRows())
 }
 
 func (e *endpoint) row(code, names string) refusal {

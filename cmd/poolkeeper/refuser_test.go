@@ -49,6 +49,7 @@ func newRefuser(t *testing.T) *refuser {
 	b.srv.Do("SET", "broken:sessions:"+planted, `{}`)
 	b.srv.Do("SET", "strange:"+planted, planted)
 	b.service = startService(t, b.env)
+	b.use()
 	return b
 }
 
