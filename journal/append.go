@@ -159,6 +159,9 @@ func (j *Journal) write(batch []*pending) {
 		count += len(p.records)
 	}
 	first, err := j.put(count)
+	if err == nil {
+		j.tally(count)
+	}
 	for i, p := range batch {
 		if p.err = err; err == nil {
 			p.first = first

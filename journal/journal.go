@@ -53,6 +53,7 @@ type Journal struct {
 	waiting  []*pending
 	segments []segment // never empty once something was written
 	size     int64     // of all segments
+	batches  poolkeeper.BatchSizes
 
 	// Owned by whoever is writing.
 	file  vfs.File // the last segment

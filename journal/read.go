@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -28,6 +29,22 @@ func (j *Journal) Size() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.size
+}
+
+// Batches says how many records were synced together since Open.
+func (j *Journal) Batches() poolkeeper.BatchSizes {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.batches
+}
+
+// tally counts a batch: the bounds are the powers of two.
+func (j *Journal) tally(records int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	counts := &j.batches.Counts
+	counts[min(bits.Len(uint(records-1)), len(counts)-1)]++
+	j.batches.Ops += uint64(records)
 }
 
 // Torn is how many bytes of an unfinished write Open has cut off.
