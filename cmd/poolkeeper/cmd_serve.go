@@ -64,9 +64,10 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	log := a.logger(set)
 	defer func() {
 		if err := st.Close(); err != nil {
-			a.note("poolkeeper: %v", err)
+			log.Error("the store was not closed well", "error", err)
 		}
 	}()
 	place, err := open.Place(set)
@@ -84,7 +85,7 @@ func (a *app) serve(ctx context.Context) error {
 	lns := []net.Listener{ln}
 	sock, err := a.socket(set)
 	if err != nil { // the port does without it
-		a.note("poolkeeper: no socket: %v", err)
+		log.Warn("there is no socket", "error", err)
 	} else {
 		lns = append(lns, sock)
 	}
@@ -96,7 +97,10 @@ func (a *app) serve(ctx context.Context) error {
 		}
 		return err
 	}
-	return srv.Serve(ctx, lns...)
+	log.Info("serving", "version", version(), "backend", set.Backend, "addr", ln.Addr().String())
+	err = srv.Serve(ctx, lns...)
+	log.Info("stopped")
+	return err
 }
 
 // service is the REST API of a store, measured.
@@ -158,8 +162,7 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 // announce tells where the service is and how to call it, without the key.
 func (a *app) announce(set *settings.Settings, key serviceKey, addr string, sock net.Listener) error {
 	if set.Backend == settings.BackendMemory {
-		a.note("poolkeeper: %s was read into memory. Changes are NOT written back, and are gone when this stops.", set.ConfigDir)
-		a.note("hint: leave --backend memory out to keep them")
+		a.logger(set).Warn("the directory was read into memory; changes are NOT written back, and are gone when this stops", "dir", set.ConfigDir)
 	}
 	base, path := "http://"+addr, ""
 	if sock != nil {
