@@ -19,13 +19,16 @@ EXACT_RUNS ?= 20
 # files, from a random one on; `make test-exact` does so at each.
 CRASH_EVERY ?= 5
 
-.PHONY: help build run test test-node test-openapi test-limits test-exact check bench mutants fuzz lint clean
+.PHONY: help build man run test test-node test-openapi test-limits test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## build bin/poolkeeper
 	$(GO) build -trimpath -o $(BIN) ./cmd/poolkeeper
+
+man: build ## write the manual pages to bin/man
+	$(BIN) man bin/man
 
 run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is set)
 	scripts/run $(RUN_ARGS)

@@ -15,7 +15,7 @@ func TestHelp(t *testing.T) {
 	seen := 0
 	var visit func(cmd *cobra.Command)
 	visit = func(cmd *cobra.Command) {
-		if cmd.Name() == "help" || cmd.Name() == "completion" {
+		if cmd.Name() == "help" {
 			return
 		}
 		for _, c := range cmd.Commands() {

@@ -56,6 +56,14 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return a.fail(err)
 }
 
+const exitCodes = `Exit codes:
+  0    done
+  1    differences were found, or the command was refused
+  2    wrong use, or input that cannot be what it should be
+  3    the store is not reachable or not initialised, or the outcome is unknown
+  4    internal error
+  130  interrupted`
+
 const rootLong = `Poolkeeper keeps the shared state of AI-API gateways: pools of provider
 accounts with their health and usage counters, OAuth tokens, configuration,
 password and sessions. The store is Redis, for any number of instances, or the
@@ -73,13 +81,7 @@ Results go to stdout, everything else to stderr. Secrets are masked unless a
 command is given --reveal. With --json results are JSON, and an error is a JSON
 object on stderr: {"error": {"code", "message", "hint", "exit"}}.
 
-Exit codes:
-  0    done
-  1    differences were found, or the command was refused
-  2    wrong use, or input that cannot be what it should be
-  3    the store is not reachable or not initialised, or the outcome is unknown
-  4    internal error
-  130  interrupted`
+` + exitCodes
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -100,23 +102,20 @@ func (a *app) root() *cobra.Command {
 	f.String("redis-url", "", "`URL` of Redis: redis://, rediss:// or unix://; REDIS_URL_FILE keeps it out of the list of processes")
 	f.String("redis-tls-ca-file", "", "verify the certificate of a rediss:// URL against the authorities in `FILE` alone (default those of the system)")
 	f.String("key-prefix", "", "`PREFIX` of all keys in Redis: one is one tenant (default aiclient:)")
-	f.String("backend", "", "auto, redis, file or memory; auto is redis where a URL or host is set, else file (default auto)")
+	f.String("backend", "", "the `KIND` of store: auto, redis, file or memory; auto is redis where a URL or host is set, else file (default auto)")
 	f.String("state-dir", "", "the `DIR` where a service has its key, socket and journal (see poolkeeper status)")
 	f.BoolVar(&a.direct, "direct", false, "open the store itself, also where a service has it")
-	f.String("log-level", "", "debug, info, warn or error (default info)")
+	f.String("log-level", "", "the `LEVEL` of the log: debug, info, warn or error (default info)")
 	f.BoolVar(&a.json, "json", false, "print results and errors as JSON")
 	group(root)
 	root.AddCommand(
 		a.serveCommand(), a.initCommand(), a.importCommand(), a.exportCommand(), a.verifyCommand(), a.statusCommand(), a.watchCommand(),
 		a.providerCommand(), a.tokenCommand(), a.configCommand(), a.docCommand(), a.passwordCommand(),
 		a.usageCommand(), a.errorCommand(), a.successCommand(), a.journalCommand(), a.benchCommand(), a.versionCommand(),
+		a.completionCommand(), a.manCommand(),
 	)
-	root.InitDefaultCompletionCmd()
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" {
-			group(cmd) // an unknown shell is an error
-		}
-	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	a.completions(root)
 	return root
 }
 

@@ -25,6 +25,7 @@ const (
 	gocmp     = "github.com/google/go-cmp"
 	goleak    = "go.uber.org/goleak"
 	huma      = "github.com/danielgtaylor/huma/v2"
+	pflag     = "github.com/spf13/pflag"
 	porcupine = "github.com/anishathalye/porcupine"
 	prom      = "github.com/prometheus/client_golang"
 	rapid     = "pgregory.net/rapid"
@@ -69,7 +70,7 @@ var table = map[string]rule{
 	"internal/metrics": {own: []string{"."}, others: []string{prom}},
 	"cmd/poolkeeper": {
 		own:    []string{".", "client", "open", "configdir", "journal", "transfer", "server", "internal/bench", "internal/metrics", "internal/rawjson", "internal/settings"},
-		others: []string{cobra},
+		others: []string{cobra, pflag},
 	},
 
 	// Programs of others, by example: they name the backend that they embed.
