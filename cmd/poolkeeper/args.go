@@ -43,6 +43,20 @@ func badArgs(cmd *cobra.Command, format string, args ...any) error {
 	return err
 }
 
+// exemplify gives commands that only have commands below them the first example of
+// each of these.
+func exemplify(cmd *cobra.Command) {
+	var firsts []string
+	for _, c := range cmd.Commands() {
+		exemplify(c)
+		first, _, _ := strings.Cut(c.Example, "\n")
+		firsts = append(firsts, first)
+	}
+	if cmd.Example == "" {
+		cmd.Example = strings.Join(firsts, "\n")
+	}
+}
+
 // group makes a command one that only has commands below it.
 func group(cmd *cobra.Command) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2

@@ -119,6 +119,9 @@ func (a *app) printPlan(r *transfer.ImportResult) error {
 
 func (a *app) printImport(r *transfer.ImportResult) error {
 	if a.json {
+		for _, list := range []*[]transfer.Change{&r.Added, &r.Changed, &r.Removed, &r.Kept} {
+			*list = listed(*list)
+		}
 		return a.printJSON(struct {
 			*transfer.ImportResult
 			Changes int `json:"changes"`

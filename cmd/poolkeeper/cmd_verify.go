@@ -51,6 +51,7 @@ state of the providers out.`,
 
 func (a *app) printComparison(c *configdir.Comparison) error {
 	if a.json {
+		c.Differences = listed(c.Differences)
 		return a.printJSON(struct {
 			Equal bool `json:"equal"`
 			*configdir.Comparison

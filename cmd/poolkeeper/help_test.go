@@ -34,8 +34,14 @@ func TestHelp(t *testing.T) {
 			if !strings.Contains(out, "Available Commands:") {
 				t.Errorf("%s --help lists no commands", cmd.CommandPath())
 			}
-		} else if !strings.Contains(cmd.Example, cmd.CommandPath()) {
-			t.Errorf("%s has no example of it", cmd.CommandPath())
+		}
+		if !strings.Contains(cmd.Example, cmd.CommandPath()) || !strings.Contains(out, "Examples:\n"+cmd.Example) {
+			t.Errorf("%s --help has no example of it", cmd.CommandPath())
+		}
+		for line := range strings.Lines(cmd.Example) {
+			if !strings.HasPrefix(line, "  ") {
+				t.Errorf("%s: an example is not indented: %q", cmd.CommandPath(), line)
+			}
 		}
 		for line := range strings.Lines(cmd.Long) {
 			if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 84 {

@@ -26,6 +26,14 @@ func (a *app) printJSON(v any) error {
 	return a.print(b.Bytes())
 }
 
+// listed is a list that is [] in JSON where it is empty, and not null.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 func (a *app) print(b []byte) error {
 	_, err := a.out.Write(b)
 	return err

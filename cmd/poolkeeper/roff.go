@@ -115,7 +115,7 @@ func manual(cmd *cobra.Command) []byte {
 	p.flags("OPTIONS", cmd.NonInheritedFlags())
 	p.flags("OPTIONS OF ALL COMMANDS", cmd.InheritedFlags())
 	p.section("EXAMPLES")
-	p.prose(examplesOf(cmd))
+	p.prose(cmd.Example)
 	if cmd.HasParent() { // the first page has it in its description
 		p.section("EXIT STATUS")
 		p.prose(exitCodes)
@@ -135,19 +135,6 @@ func manual(cmd *cobra.Command) []byte {
 	}
 	p.line("%s", strings.Join(also, ",\n"))
 	return []byte(p.String())
-}
-
-// examplesOf are those of a command, or the first of each command below it.
-func examplesOf(cmd *cobra.Command) string {
-	if cmd.Example != "" {
-		return cmd.Example
-	}
-	var b strings.Builder
-	for _, c := range cmd.Commands() {
-		first, _, _ := strings.Cut(c.Example, "\n")
-		b.WriteString(first + "\n")
-	}
-	return b.String()
 }
 
 // pageName is what the page of a command is called, as that of git-commit.

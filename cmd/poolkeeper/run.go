@@ -115,6 +115,7 @@ func (a *app) root() *cobra.Command {
 		a.completionCommand(), a.manCommand(),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
+	exemplify(root)
 	a.completions(root)
 	return root
 }
