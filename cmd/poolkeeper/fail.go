@@ -20,6 +20,7 @@ func usageError(err error) error {
 
 // fail prints an error with the way out, and returns its exit code.
 func (a *app) fail(err error) int {
+	a.endLine()
 	class := poolkeeper.ClassOf(err)
 	hint := poolkeeper.HintOf(err)
 	message := err.Error()

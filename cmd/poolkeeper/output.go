@@ -46,6 +46,7 @@ func (a *app) printf(format string, args ...any) error {
 
 // note tells people something that is no result.
 func (a *app) note(format string, args ...any) {
+	a.endLine()
 	fmt.Fprintf(a.errOut, format+"\n", args...)
 }
 

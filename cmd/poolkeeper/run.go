@@ -25,6 +25,8 @@ type app struct {
 	cmd   *cobra.Command
 	set   *settings.Settings
 
+	midLine bool // a line of progress has no end yet
+
 	direct bool
 	looked bool      // for an instance
 	found  *instance // nil where there is none
@@ -157,13 +159,18 @@ func (a *app) logger(set *settings.Settings) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(a.errOut, opts))
 }
 
+// isTerminal reports whether somebody may look at what is written.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // a device too, on which nobody looks
+	return err != nil || !os.SameFile(info, null)
 }
 
 func isTerminalReader(r io.Reader) bool {
