@@ -20,10 +20,7 @@ type shape map[string]string
 // documents is the shape of what is no object of ours.
 const documents = "document"
 
-var (
-	quoted  = regexp.MustCompile("`([^`]+)`")
-	command = regexp.MustCompile(`^[a-z]+( [a-z]+)?$`)
-)
+var quoted = regexp.MustCompile("`([^`]+)`")
 
 // shapes reads the page of the command line: a heading names commands, the table
 // below it has their fields.
