@@ -192,6 +192,7 @@ func (w *world) run(t *testing.T, l line) (code int, stdout, stderr string) {
 // TestBesideService runs every command twice, with the store to itself and beside
 // a service that has it: both do and print the same. Nothing of it holds a secret.
 func TestBesideService(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	for backend, url := range map[string]string{"files": "", "redis": srv.URL()} {
 		t.Run(backend, func(t *testing.T) {

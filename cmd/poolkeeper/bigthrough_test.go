@@ -17,6 +17,7 @@ import (
 // that is far above what they take, and far below what a copy for each request
 // would come to.
 func TestBigImportThroughInstance(t *testing.T) {
+	t.Parallel()
 	const most = 1 << 20 // KiB, with the race detector
 	n := 10_000
 	if testing.Short() {

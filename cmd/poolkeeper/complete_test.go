@@ -112,6 +112,7 @@ func TestComplete(t *testing.T) {
 // TestCompleteIsSafe: what a shell would take for something else is not offered, and
 // nothing is where there is no store.
 func TestCompleteIsSafe(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	env := map[string]string{"REDIS_URL": srv.URL(), "HOME": t.TempDir()}
 	expect(t, env, 0, "", "init")
@@ -146,6 +147,7 @@ func TestCompleteIsSafe(t *testing.T) {
 // TestCompletionScripts: there is a script for each shell, and that of bash
 // completes in one.
 func TestCompletionScripts(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, shell := range shells {
 		out, errOut := expect(t, nil, 0, "", "completion", shell)

@@ -49,6 +49,7 @@ func (w *world) use(t *testing.T, want int, args ...string) (stdout, stderr stri
 // TestKilledInstance: the socket of a service that was killed is nobody's. The
 // commands open the store themselves, with all that the service acknowledged.
 func TestKilledInstance(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	for backend, url := range map[string]string{"files": "", "redis": srv.URL()} {
 		t.Run(backend, func(t *testing.T) {
@@ -255,6 +256,7 @@ func TestSocketOfOthers(t *testing.T) {
 // TestSocketWithoutService: whoever does not answer as a service does is no
 // instance, and what is no socket neither.
 func TestSocketWithoutService(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	answers := map[string]string{
 		"nothing":       "",
@@ -372,6 +374,7 @@ func TestRepairBesideService(t *testing.T) {
 // TestRedisAway: with Redis away a write is refused as unavailable, with a service
 // and without.
 func TestRedisAway(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	w := newWorld(t, srv.URL(), "away:")
 	w.env["REDIS_COMMAND_TIMEOUT"], w.env["REDIS_CONNECT_TIMEOUT"] = "200", "200"

@@ -146,6 +146,7 @@ func (s shape) value(path, typ string, v any) (faults []string) {
 // TestJSON walks the commands: each that prints a result has the fields of its JSON
 // in the docs, and prints these and no others.
 func TestJSON(t *testing.T) {
+	t.Parallel()
 	all := shapes(t)
 	known := []string{"Errors"}
 	for _, cmd := range everyCommand() {

@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 // TestScriptsThroughInstance runs the same scripts beside a service that has the
 // store of the script from before its first command.
 func TestScriptsThroughInstance(t *testing.T) {
+	t.Parallel()
 	var requests atomic.Int64
 	t.Run("scripts", func(t *testing.T) {
 		scripts(t, func(env *testscript.Env, _ *redistest.Server) error { return serveScript(t, env, &requests) })
