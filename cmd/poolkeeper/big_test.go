@@ -24,7 +24,7 @@ func TestBigDirectory(t *testing.T) {
 	srv.ConfigSet("slowlog-log-slower-than", "5000")
 	root := t.TempDir()
 	dir, out := filepath.Join(root, "in", "configs"), filepath.Join(root, "out", "configs")
-	if err := bench.MakeDir(dir, n); err != nil {
+	if _, err := bench.MakeDir(dir, n); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ want, line string }{

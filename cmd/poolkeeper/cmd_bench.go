@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,7 +48,13 @@ Then a directory of --import providers with a token each is made, imported,
 verified and exported, beside a loop over the same records that sends one HSET or
 SET and waits for its answer before the next. An import reads the directory and
 verifies the store at its end, which the loop does not: "writing alone" is what the
-two have in common. The rates are providers and tokens in a second.
+two have in common. Two more loops do nothing but read all files of the directory,
+and make and write them, without a sync: what any import or export has to do. The
+rates are providers and tokens in a second; below them are the memory that it took
+at most, and how many scripts took Redis more than 5 ms.
+
+A file system may be much slower for minutes after as many files were removed, as
+is done at the end: ext4 does not use what is freed at once.
 
 Over the REST API, --connections connections post uses to a service as serve starts
 it, on Redis and on files, beside an empty handler of net/http that gets the same
@@ -121,7 +126,8 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(o.threads))
 	url := a.cmd.Flag("redis-url").Value.String()
-	if url == "" {
+	ours := url == ""
+	if ours {
 		own, err := bench.StartRedis(ctx)
 		if err != nil {
 			return err
@@ -160,7 +166,7 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 	if skipped != "" {
 		a.note("nothing to compare with: %s", skipped)
 	}
-	rows := compared
+	res := benchResult{rows: compared, slow: -1}
 	pools := []int{o.providers, 1}
 	for _, providers := range slices.Compact(pools) {
 		for _, n := range callers {
@@ -170,7 +176,7 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 				return err
 			}
 			row.Compare(compared...)
-			rows = append(rows, row)
+			res.rows = append(res.rows, row)
 		}
 	}
 	if o.conns > 0 {
@@ -178,16 +184,22 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, more...)
+		res.rows = append(res.rows, more...)
 	}
 	if o.imports > 0 {
-		more, err := a.benchImport(ctx, o, side, url, prefix)
-		if err != nil {
+		if _, err := side.SlowScripts(ctx); ours && err != nil {
 			return err
 		}
-		rows = append(rows, more...)
+		if res.imports, err = a.benchImport(ctx, o, side, url, prefix); err != nil {
+			return err
+		}
+		if ours {
+			if res.slow, err = side.SlowScripts(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	return a.printBench(rows, o)
+	return a.printBench(&res, o)
 }
 
 // benchREST measures the REST API over the store, and over one on files.
@@ -233,83 +245,4 @@ func (a *app) benchREST(ctx context.Context, o *benchOptions, st *poolkeeper.Sto
 		rows = append(rows, row)
 	}
 	return rows, nil
-}
-
-// benchImport measures an import into a store of its own, on all cores.
-func (a *app) benchImport(ctx context.Context, o *benchOptions, side *bench.Side, url, prefix string) ([]bench.Row, error) {
-	a.note("making a directory of %d providers and tokens", o.imports)
-	temp, err := os.MkdirTemp("", "poolkeeper-bench-")
-	if err != nil {
-		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
-	}
-	defer os.RemoveAll(temp)
-	dir := filepath.Join(temp, "in", "configs")
-	if err := bench.MakeDir(dir, o.imports); err != nil {
-		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
-	}
-	var stores [2]*poolkeeper.Store
-	for i := range stores {
-		set, err := settings.Resolve(settings.Input{Flags: map[string]string{
-			"redis-url": url, "key-prefix": prefix + "import" + strconv.Itoa(i) + ":", "backend": settings.BackendRedis,
-		}})
-		if err != nil {
-			return nil, err
-		}
-		if stores[i], err = open.Store(ctx, set, &open.Options{Logger: a.logger(set)}); err != nil {
-			return nil, err
-		}
-		defer stores[i].Close()
-	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.NumCPU()))
-	a.note("measuring a loop of awaited commands")
-	compared, err := side.CompareImport(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	a.note("measuring import, verify and export")
-	rows, err := bench.Import(ctx, stores[0], stores[1], dir, filepath.Join(temp, "out", "configs"))
-	if err != nil {
-		return nil, err
-	}
-	for i := range rows {
-		rows[i].Compare(compared)
-	}
-	return append([]bench.Row{compared}, rows...), nil
-}
-
-func (a *app) printBench(rows []bench.Row, o *benchOptions) error {
-	if a.json {
-		return a.printJSON(map[string]any{
-			"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "cpus": runtime.NumCPU(), "threads": o.threads,
-			"seconds": o.duration.Seconds(), "rows": rows,
-		})
-	}
-	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby, "x " + bench.CompareAwaited, "x " + bench.CompareEmpty, "ALLOCS"}}
-	for _, r := range rows {
-		ratio := func(name string) string {
-			if v, ok := r.Ratios[name]; ok {
-				return fmt.Sprintf("%.2f", v)
-			}
-			return "-"
-		}
-		what := r.What
-		if what == bench.CompareCompound || what == bench.CompareHincrby {
-			what = "redis-benchmark, " + what
-		}
-		allocs := "-"
-		if r.Allocs > 0 {
-			allocs = fmt.Sprintf("%.0f", r.Allocs)
-		}
-		out = append(out, []string{what, strconv.Itoa(r.Callers), fmt.Sprintf("%.0f", r.PerSecond),
-			quantile(r.P50), quantile(r.P99), ratio(bench.CompareCompound), ratio(bench.CompareHincrby), ratio(bench.CompareAwaited), ratio(bench.CompareEmpty), allocs})
-	}
-	return a.table(out)
-}
-
-// quantile prints a latency; what was measured as a whole has none.
-func quantile(m bench.Micros) string {
-	if m == 0 {
-		return "-"
-	}
-	return time.Duration(m).Round(100 * time.Nanosecond).String()
 }

@@ -41,8 +41,12 @@ func TestUsageInMemory(t *testing.T) {
 
 func TestImport(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "in", "configs")
-	if err := MakeDir(dir, 20); err != nil {
-		t.Fatal(err)
+	made, err := MakeDir(dir, 20)
+	if err != nil || made.PerSecond <= 0 {
+		t.Fatal(made, err)
+	}
+	if all, err := ReadFiles(dir); err != nil || all.What != CompareReadFiles || int(all.PerSecond*all.Seconds+0.5) != 40 {
+		t.Errorf("%+v, %v", all, err)
 	}
 	st := poolkeeper.New(memstore.New(nil), nil)
 	defer st.Close()

@@ -68,6 +68,29 @@ func (s *Side) Close(ctx context.Context) error {
 	}
 }
 
+// SlowScripts counts the scripts in the slow log of Redis and empties it.
+func (s *Side) SlowScripts(ctx context.Context) (int, error) {
+	log, err := s.client.Do(ctx, s.client.B().Arbitrary("SLOWLOG", "GET", "-1").Build()).ToArray()
+	if err == nil {
+		err = s.client.Do(ctx, s.client.B().Arbitrary("SLOWLOG", "RESET").Build()).Error()
+	}
+	if err != nil {
+		return 0, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the slow log of Redis cannot be read")
+	}
+	slow := 0
+	for i := range log {
+		entry, _ := log[i].ToArray() // id, time, microseconds, the command, …
+		if len(entry) < 4 {
+			continue
+		}
+		command, _ := entry[3].AsStrSlice()
+		if len(command) > 0 && strings.HasPrefix(strings.ToUpper(command[0]), "EVAL") {
+			slow++
+		}
+	}
+	return slow, nil
+}
+
 // Compare runs redis-benchmark. skipped says why there is nothing to compare
 // with, where there is not.
 func (s *Side) Compare(ctx context.Context, providers int, duration time.Duration) (rows []Row, skipped string, err error) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,18 +15,31 @@ import (
 	"github.com/poolkeeper/poolkeeper/transfer"
 )
 
-// CompareAwaited is the name of the comparator of an import: a loop of one HSET
-// for each provider and one SET for each token, each sent when the one before it
-// was answered.
-const CompareAwaited = "awaited HSET and SET"
+// Names of the comparators of an import, which are plain loops: one HSET for each
+// provider and one SET for each token, each sent when the one before it was
+// answered; and the files alone, read and written one after the other, without a
+// look at what they hold and without a sync. They say what the directory takes
+// whoever reads or writes it.
+const (
+	CompareAwaited    = "awaited HSET and SET"
+	CompareReadFiles  = "reading the files"
+	CompareWriteFiles = "writing the files"
+)
 
 // importType is the type of the providers that are imported.
 const importType = "claude-kiro-oauth"
 
 // MakeDir makes a configs/ directory of n providers of about 500 bytes with a
-// token of 1 KB each, as the gateway lays them out.
-func MakeDir(dir string, n int) (err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+// token of 1 KB each, as the gateway lays them out. It is the comparator
+// [CompareWriteFiles].
+func MakeDir(dir string, n int) (Row, error) {
+	begin := now()
+	err := makeDir(dir, n)
+	return begin.row(CompareWriteFiles, 2*n), err
+}
+
+func makeDir(dir string, n int) (err error) {
+	if err := os.MkdirAll(filepath.Join(dir, "kiro"), 0o700); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "provider_pools.json"), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -42,7 +56,7 @@ func MakeDir(dir string, n int) (err error) {
 	for i := range n {
 		name := fmt.Sprintf("%013d_kiro-auth-token", i)
 		sub := filepath.Join(dir, "kiro", name)
-		if err := os.MkdirAll(sub, 0o700); err != nil {
+		if err := os.Mkdir(sub, 0o700); err != nil {
 			return err
 		}
 		token := fmt.Sprintf(`{"accessToken":"FAKE-%d%s","refreshToken":"FAKE","expiresAt":"2030-01-01T00:00:00.000Z"}`, i, strings.Repeat("a", 900))
@@ -72,6 +86,20 @@ func MakeDir(dir string, n int) (err error) {
 	}
 	fmt.Fprint(w, "\n  ]\n}")
 	return w.Flush()
+}
+
+// ReadFiles is the comparator [CompareReadFiles].
+func ReadFiles(dir string) (Row, error) {
+	begin, files := now(), 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		_, err = os.ReadFile(path)
+		return err
+	})
+	return begin.row(CompareReadFiles, 2*(files-1)), err // one of them has all providers
 }
 
 // Import measures an import of a directory into an empty store, which reads the
@@ -110,12 +138,13 @@ func Import(ctx context.Context, st, other *poolkeeper.Store, dir, out string) (
 			return err
 		}},
 	} {
-		begin := time.Now()
+		begin := now()
 		if err := step.do(); err != nil {
 			return nil, err
 		}
-		rows = append(rows, perRecord(fmt.Sprintf("%s, %d providers and tokens", step.what, records/2), records, time.Since(begin)))
-		rows[len(rows)-1].Providers = records / 2
+		row := begin.row(fmt.Sprintf("%s, %d providers and tokens", step.what, records/2), records)
+		row.Providers = records / 2
+		rows = append(rows, row)
 	}
 	return rows, nil
 }
@@ -129,7 +158,7 @@ func (s *Side) CompareImport(ctx context.Context, dir string) (Row, error) {
 	}
 	c, release := s.client.Dedicate() // one connection, without pipelining
 	defer release()
-	begin, records := time.Now(), 0
+	begin, records := now(), 0
 	for _, typ := range snap.Types {
 		for i := range snap.Pools[typ].Providers {
 			p := &snap.Pools[typ].Providers[i]
@@ -144,11 +173,25 @@ func (s *Side) CompareImport(ctx context.Context, dir string) (Row, error) {
 			records += 2
 		}
 	}
-	return perRecord(CompareAwaited, records, time.Since(begin)), nil
+	return begin.row(CompareAwaited, records), nil
 }
 
-func perRecord(what string, records int, took time.Duration) Row {
-	return Row{What: what, Callers: 1, PerSecond: float64(records) / took.Seconds(), Seconds: took.Seconds()}
+// A moment is the start of something that is measured as a whole.
+type moment struct {
+	at  time.Time
+	cpu time.Duration
+}
+
+func now() moment {
+	cpu, _ := Used()
+	return moment{time.Now(), cpu}
+}
+
+// row is about what was done to some records since the moment.
+func (m moment) row(what string, records int) Row {
+	took := time.Since(m.at).Seconds()
+	cpu, _ := Used()
+	return Row{What: what, Callers: 1, PerSecond: float64(records) / took, Seconds: took, CPU: (cpu - m.cpu).Seconds()}
 }
 
 // Compare sets what a row is beside others.

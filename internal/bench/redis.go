@@ -13,6 +13,10 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 )
 
+// SlowScript is how long a script may take a Redis of our own before it is counted
+// by [Side.SlowScripts].
+const SlowScript = 5 * time.Millisecond
+
 // A Redis is a redis-server of our own, without persistence.
 type Redis struct {
 	cmd *exec.Cmd
@@ -53,7 +57,8 @@ func startRedis(ctx context.Context, bin string) (*Redis, error) {
 	}
 	r := &Redis{dir: dir, URL: "redis://" + addr.String() + "/0", end: make(chan struct{})}
 	conf := filepath.Join(dir, "redis.conf")
-	text := "bind 127.0.0.1\nport " + strconv.Itoa(addr.Port) + "\nsave \"\"\nappendonly no\ndaemonize no\ndir " + strconv.Quote(dir) + "\n"
+	text := "bind 127.0.0.1\nport " + strconv.Itoa(addr.Port) + "\nsave \"\"\nappendonly no\ndaemonize no\ndir " + strconv.Quote(dir) +
+		"\nslowlog-log-slower-than " + strconv.FormatInt(SlowScript.Microseconds(), 10) + "\nslowlog-max-len 100000\n"
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		os.RemoveAll(dir)
 		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)

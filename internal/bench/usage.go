@@ -22,7 +22,8 @@ type Row struct {
 	Callers   int     `json:"callers"`
 	Providers int     `json:"providers,omitempty"` // 0 for a comparator
 	PerSecond float64 `json:"perSecond"`
-	Seconds   float64 `json:"seconds,omitempty"` // that it took, where that is not given
+	Seconds   float64 `json:"seconds,omitempty"`    // that it took, where that is not given
+	CPU       float64 `json:"cpuSeconds,omitempty"` // of this process, in that time
 	P50       Micros  `json:"p50us"`
 	P99       Micros  `json:"p99us"`
 	Allocs    float64 `json:"allocsPerRequest,omitempty"` // of the whole process, in a row over HTTP
