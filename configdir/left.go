@@ -3,6 +3,8 @@ package configdir
 import (
 	"io/fs"
 	"strings"
+
+	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
 
 // list says of each file whether it is new, and what else the directory has.
@@ -33,8 +35,8 @@ func (t *target) list(files map[string]File, report *Report) error {
 	})
 }
 
-// left calls found for everything in the directory but directories. A link is
-// what it is called; it is not followed.
+// left calls found for everything in the directory but directories, and for those
+// that a write has left behind. A link is what it is called; it is not followed.
 func (t *target) left(name, at string, found func(string)) error {
 	entries, err := t.dir.ReadDir(name)
 	if err != nil {
@@ -42,7 +44,7 @@ func (t *target) left(name, at string, found func(string)) error {
 	}
 	for _, e := range entries {
 		sub, p := name+"/"+e.Name(), at+"/"+e.Name()
-		if e.Type() != fs.ModeDir {
+		if e.Type() != fs.ModeDir || vfs.IsTemp(e.Name()) {
 			found(p)
 		} else if err := t.left(sub, p, found); err != nil {
 			return err

@@ -25,6 +25,7 @@ func TestWriteLists(t *testing.T) {
 	}))
 	dir := dirtest.WriteTree(t, map[string]string{
 		"configs/config.json": "{ }", "configs/mine/x.txt": "x", "configs/c.txt": "old", "configs/pwd": "p", "configs/real/y.txt": "y",
+		"configs/.poolkeeper-0123456789abcdef.tmp/a/b.txt": "unfinished", "configs/.poolkeeper-0123456789abcdef.tmp/c.txt": "unfinished",
 	})
 	before := dirtest.Tree(t, filepath.Dir(dir))
 	for _, dryRun := range []bool{true, false} {
@@ -36,7 +37,7 @@ func TestWriteLists(t *testing.T) {
 		for _, l := range []struct{ got, want []string }{
 			{report.Written, []string{"configs/a/b.txt", "configs/in/d.txt", "configs/provider_pools.json"}},
 			{report.Replaced, []string{"configs/c.txt", "configs/config.json"}},
-			{report.Left, []string{"configs/mine/x.txt", "configs/pwd", "configs/real/y.txt"}},
+			{report.Left, []string{"configs/.poolkeeper-0123456789abcdef.tmp", "configs/mine/x.txt", "configs/pwd", "configs/real/y.txt"}},
 		} {
 			if !slices.Equal(l.got, l.want) {
 				t.Errorf("dry run %v: %q, want %q", dryRun, l.got, l.want)
