@@ -27,7 +27,7 @@ func (s *Store) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 		return failAll(results, err)
 	}
 	if len(ops) == 1 {
-		results[0] = s.applyOne(ctx, &ops[0])
+		results[0] = s.applyOne(ctx, &ops[0], 0)
 		return results
 	}
 	// Each key in its order, the keys side by side.
@@ -51,7 +51,7 @@ func (s *Store) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 					results[i].Err = err
 					continue
 				}
-				results[i] = s.applyOne(ctx, &ops[i])
+				results[i] = s.applyOne(ctx, &ops[i], 0)
 			}
 		})
 	}
@@ -78,27 +78,23 @@ func (s *Store) laneKey(key poolkeeper.Key) string {
 	return name
 }
 
-func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result {
+// applyOne applies an op, which the Spool has under a number or, where that is 0,
+// does not have.
+func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op, entry uint64) poolkeeper.Result {
 	if err := op.Validate(); err != nil {
 		return poolkeeper.Result{Err: err}
 	}
 	if err := s.writable(ctx); err != nil {
 		return poolkeeper.Result{Err: err}
 	}
+	if op.IsRuntime() {
+		return s.poolLane(op.Key.Type).submit(ctx, runtimeCall(op, entry)).result
+	}
 	switch op.Kind {
-	case poolkeeper.OpUsage:
-		if op.IdempotencyKey != "" {
-			return s.submitRuntime(ctx, keyedBatch, op, 4*len(op.ID)+512)
-		}
-		return s.submitRuntime(ctx, usageBatch, op, 4*len(op.ID)+128)
-	case poolkeeper.OpError, poolkeeper.OpSuccess, poolkeeper.OpHealth, poolkeeper.OpRefresh, poolkeeper.OpReset:
-		size := len(op.ID)*16 + 1024
-		if op.Message != nil {
-			size += len(*op.Message)
-		}
-		return s.submitRuntime(ctx, decideBatch, op, size)
 	case poolkeeper.OpAddProvider, poolkeeper.OpPutProvider, poolkeeper.OpPatchProvider, poolkeeper.OpDeleteProvider, poolkeeper.OpRenameProvider:
-		return s.retry(ctx, op, s.changeProvider)
+		return s.retry(ctx, op, func(ctx context.Context, op *poolkeeper.Op) (poolkeeper.Result, bool) {
+			return s.changeProvider(ctx, op, entry)
+		})
 	case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool:
 		c := &poolChange{Store: s, key: s.pool(op.Key.Type)}
 		defer c.done()
@@ -106,19 +102,36 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op) poolkeeper.Resu
 	case poolkeeper.OpReorderTypes:
 		return s.retry(ctx, op, s.reorderTypes)
 	}
-	return s.retry(ctx, op, s.changeValue)
+	return s.retry(ctx, op, func(ctx context.Context, op *poolkeeper.Op) (poolkeeper.Result, bool) {
+		return s.changeValue(ctx, op, entry)
+	})
 }
 
-func (s *Store) submitRuntime(ctx context.Context, kind batchKind, op *poolkeeper.Op, size int) poolkeeper.Result {
-	c := newCall(kind, op)
+// runtimeCall is the call of an op on runtime state.
+func runtimeCall(op *poolkeeper.Op, entry uint64) *call {
+	kind, size := usageBatch, 4*len(op.ID)+128
+	switch {
+	case op.Kind != poolkeeper.OpUsage:
+		kind, size = decideBatch, len(op.ID)*16+1024
+		if op.Message != nil {
+			size += len(*op.Message)
+		}
+	case op.IdempotencyKey != "":
+		kind, size = keyedBatch, 4*len(op.ID)+512
+	}
+	c := newCall(kind, op, entry)
 	c.id, c.size = op.ID, size
-	return s.poolLane(op.Key.Type).submit(ctx, c).result
+	return c
 }
 
-// submitRequest submits a prepared request.
-func (l *lane) submitRequest(ctx context.Context, kind batchKind, op *poolkeeper.Op, row *request, size int) answer {
-	c := newCall(kind, op)
+// submitRequest submits a prepared request. op is nil where it is not that of an
+// op, but something on the way to one.
+func (l *lane) submitRequest(ctx context.Context, kind batchKind, op *poolkeeper.Op, entry uint64, row *request, size int) answer {
+	c := newCall(kind, op, entry)
 	c.row, c.size = row, size
+	if l.s.opts.Spool != nil {
+		c.bare = op == nil || op.Queueable() != nil
+	}
 	return l.submit(ctx, c)
 }
 
@@ -132,12 +145,12 @@ func (s *Store) retry(ctx context.Context, op *poolkeeper.Op, try func(context.C
 		res, ok := try(ctx, op)
 		held := !ok && res.Err == errHeld
 		switch {
-		case held && time.Since(began) < s.opts.RetryFor: // waiting is no try
+		case held && time.Since(began) < s.patience(): // waiting is no try
 		case held:
 			return s.certain(ctx, res)
 		case !ok:
 			n++
-		case !isOutage(res.Err) || time.Since(began) >= s.opts.RetryFor:
+		case !isOutage(res.Err) || time.Since(began) >= s.patience():
 			return s.certain(ctx, res)
 		}
 		// What was read first may have met a connection that had ended: as

@@ -19,6 +19,8 @@ type batch struct {
 	kind   batchKind
 	calls  []*call
 	formed time.Time // when the first call came
+	queued bool      // the Spool has its ops: each request is frozen before it is sent
+	bare   bool      // its ops are none that a Spool takes
 }
 
 type batchKind uint8
@@ -36,6 +38,8 @@ type call struct {
 	kind  batchKind
 	size  int // bound of the bytes that it adds to a batch
 	op    *poolkeeper.Op
+	entry uint64   // the number of the op in the Spool; 0 where that does not have it
+	bare  bool     // it is none that a Spool takes
 	row   *request // what a value or solo batch sends for it
 	id    string   // the provider that it is for, after aliases
 	turns int      // how often it was sent on: to a new id, or with new literals
@@ -63,9 +67,9 @@ const (
 
 var callPool = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
 
-func newCall(kind batchKind, op *poolkeeper.Op) *call {
+func newCall(kind batchKind, op *poolkeeper.Op, entry uint64) *call {
 	c := callPool.Get().(*call)
-	c.kind, c.op = kind, op
+	c.kind, c.op, c.entry = kind, op, entry
 	return c
 }
 
@@ -80,6 +84,12 @@ func (c *call) answerText(text string, rev poolkeeper.Revision) {
 	c.answered, c.text, c.result.Revision = true, text, rev
 }
 
+// refuse answers a call that is in no batch.
+func (c *call) refuse(err error) {
+	c.answerResult(poolkeeper.Result{Err: err})
+	c.done <- struct{}{}
+}
+
 func (c *call) answerResult(r poolkeeper.Result) { c.answered, c.result = true, r }
 
 // A request is a prepared script call, or a row of one.
@@ -92,7 +102,7 @@ type request struct {
 
 // takes reports whether the batch, of this size, has room for one more call.
 func (b *batch) takes(c *call, size int) bool {
-	if b.kind != c.kind || b.kind == soloBatch || size+c.size > maxBatchBytes {
+	if b.kind != c.kind || b.kind == soloBatch || size+c.size > maxBatchBytes || b.queued != (c.entry != 0) || b.bare != c.bare {
 		return false
 	}
 	if b.kind == valueBatch {
@@ -118,25 +128,30 @@ func (b *batch) finish() {
 // fail answers all calls of a batch that have no result yet, and lets the
 // callers go.
 func (b *batch) fail(err error) {
+	b.answerAll(err)
+	b.finish()
+}
+
+// answerAll makes an error the result of all calls that have none yet.
+func (b *batch) answerAll(err error) {
 	for _, c := range b.calls {
 		if !c.answered {
 			c.answerResult(poolkeeper.Result{Err: err})
 		}
 	}
-	b.finish()
 }
 
 // orphan is the batch without its callers, who are about to be let go: what is
 // found out about it later reaches nobody.
 func (b *batch) orphan() *batch {
-	o := &batch{kind: b.kind, formed: b.formed}
+	o := &batch{kind: b.kind, formed: b.formed, queued: b.queued, bare: b.bare}
 	for _, c := range b.calls {
 		op := c.op
 		if op != nil {
 			copied := *op
 			op = &copied
 		}
-		o.calls = append(o.calls, &call{kind: c.kind, op: op, row: c.row, id: c.id, turns: c.turns,
+		o.calls = append(o.calls, &call{kind: c.kind, op: op, entry: c.entry, bare: c.bare, row: c.row, id: c.id, turns: c.turns,
 			answer: answer{answered: c.answered, result: c.result}})
 	}
 	return o

@@ -29,11 +29,13 @@ type lane struct {
 	// Who has the front takes batches. It is kept during the flight of a batch
 	// that nothing may go out behind, and given up with any other.
 	front     atomic.Bool
-	queue     []*call      // owned by the front: what came in, the oldest first
-	hurried   int          // owned by the front: for how many batches nobody is waited for
-	left      atomic.Int32 // how long the queue was when it was last left
-	flying    atomic.Int32 // batches in flight
-	resending atomic.Int32 // those of them that are being sent again
+	queue     []*call                 // owned by the front: what came in, the oldest first
+	hurried   int                     // owned by the front: for how many batches nobody is waited for
+	left      atomic.Int32            // how long the queue was when it was last left
+	held      atomic.Bool             // ops are queued: those that are not are refused
+	broken    atomic.Pointer[failure] // why no op of the Replay under way goes out any more
+	flying    atomic.Int32            // batches in flight
+	resending atomic.Int32            // those of them that are being sent again
 
 	senders [2]sender
 
@@ -73,13 +75,23 @@ func (s *Store) lane(key string) *lane {
 	}
 	l := &lane{s: s, key: key}
 	l.senders[0].writer, l.senders[1].writer = s.writer, s.second
+	if s.opts.Spool != nil {
+		_, held := s.held.Load(key)
+		l.held.Store(held)
+	}
 	actual, _ := s.lanes.LoadOrStore(key, l)
 	return actual.(*lane)
 }
 
 // submit puts a call into the lane and waits for its answer.
 func (l *lane) submit(ctx context.Context, c *call) answer {
-	l = l.push(c)
+	if l.s.opts.Spool != nil {
+		if err := l.barred(c); err != nil {
+			c.release()
+			return answer{result: poolkeeper.Result{Err: err}}
+		}
+	}
+	l = l.push(c, c)
 	if l.flying.Load() == 0 && l.claim() { // the caller sends by itself
 		l.lead()
 	}
@@ -154,8 +166,14 @@ func (l *lane) take(limit int) *batch {
 		if !c.state.CompareAndSwap(callWaiting, callTaken) {
 			continue // the caller is gone
 		}
+		if l.s.opts.Spool != nil {
+			if err := l.barred(c); err != nil {
+				c.refuse(err)
+				continue
+			}
+		}
 		if b == nil {
-			b = &batch{kind: c.kind, formed: c.came, calls: make([]*call, 0, min(limit, len(l.queue)-n+1))}
+			b = &batch{kind: c.kind, formed: c.came, calls: make([]*call, 0, min(limit, len(l.queue)-n+1)), queued: c.entry != 0, bare: c.bare}
 		}
 		b.calls = append(b.calls, c)
 		size += c.size
@@ -264,26 +282,29 @@ func (l *lane) gather() {
 	}
 }
 
-// expire answers calls that waited too long behind a batch without an outcome:
-// they were never sent.
+// expire answers calls that waited too long behind a batch without an outcome,
+// or that queued ops come before: they were never sent.
 func (w *work) expire() {
 	if !w.atFront && !w.claim() {
 		return
 	}
 	w.collect()
-	n := 0
-	for _, c := range w.queue {
-		if time.Since(c.came) <= w.s.opts.RetryFor {
-			break
+	w.queue = slices.DeleteFunc(w.queue, func(c *call) bool {
+		var err error
+		switch {
+		case w.s.opts.Spool != nil && w.barred(c) != nil:
+			err = w.barred(c)
+		case c.entry != 0 || time.Since(c.came) <= w.s.patience():
+			return false
+		default:
+			err = poolkeeper.Errorf(poolkeeper.ErrUnavailable,
+				"an earlier op on the same key has had no answer from Redis for %v", w.s.patience())
 		}
-		n++
 		if c.state.CompareAndSwap(callWaiting, callTaken) {
-			c.answerResult(poolkeeper.Result{Err: poolkeeper.Errorf(poolkeeper.ErrUnavailable,
-				"an earlier op on the same key has had no answer from Redis for %v", w.s.opts.RetryFor)})
-			c.done <- struct{}{}
+			c.refuse(err)
 		}
-	}
-	w.queue = slices.Delete(w.queue, 0, n)
+		return true
+	})
 	w.left.Store(int32(len(w.queue)))
 	if !w.atFront {
 		w.yield() // this batch is in flight: it is not held again

@@ -205,7 +205,7 @@ func (s *Store) swap(ctx context.Context, op *poolkeeper.Op, key string, r swapR
 	keys := append(l.poolKeys(), s.stage(key, r.run, "pool"), s.stage(key, r.run, "order"))
 	args := append([]string{r.action, r.st.rev, strconv.Itoa(r.staged), removed, r.who, strconv.Itoa(len(r.taken))}, r.taken...)
 	args = append(args, r.state...)
-	c := l.submitRequest(ctx, soloBatch, op, &request{script: swapScript, keys: keys, args: args}, 0)
+	c := l.submitRequest(ctx, soloBatch, op, 0, &request{script: swapScript, keys: keys, args: args}, 0)
 	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}

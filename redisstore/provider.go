@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strconv"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -21,6 +22,8 @@ type reading struct {
 
 // read reads a provider, following aliases.
 func (s *Store) read(ctx context.Context, typ, id, other string, state bool) (r reading, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	key := s.pool(typ)
 	args := []string{id, strconv.FormatInt(s.opts.Now().UnixMilli(), 10), other}
 	if state {
@@ -60,7 +63,7 @@ func (s *Store) read(ctx context.Context, typ, id, other string, state bool) (r 
 
 // changeProvider tries an op on one definition once. ok is false where it
 // changed between reading and writing.
-func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, ok bool) {
+func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op, entry uint64) (res poolkeeper.Result, ok bool) {
 	typ := op.Key.Type
 	put := op.Kind == poolkeeper.OpAddProvider || op.Kind == poolkeeper.OpPutProvider
 	r, err := s.read(ctx, typ, op.ID, op.NewID, false)
@@ -109,7 +112,11 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 		return unchanged, true
 	}
 	if !r.poolThere {
-		if err := s.ensureType(ctx, typ); err != nil {
+		err := s.ensureType(ctx, typ)
+		if s.opts.Spool != nil && errors.Is(err, poolkeeper.ErrIndeterminate) {
+			err = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the type cannot be listed: %v", err) // the op itself was not sent
+		}
+		if err != nil {
 			return refuse(err)
 		}
 	}
@@ -124,7 +131,7 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op) (res pool
 	args := []string{action, id, newID, expect, from, string(next)}
 	args = append(args, carried(old, next, op.State)...)
 	key := s.pool(typ)
-	c := s.lane(key).submitRequest(ctx, soloBatch, op, &request{script: providerScript, keys: s.lane(key).poolKeys(), args: args}, len(next))
+	c := s.lane(key).submitRequest(ctx, soloBatch, op, entry, &request{script: providerScript, keys: s.lane(key).poolKeys(), args: args}, len(next))
 	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}

@@ -53,6 +53,11 @@ type Options struct {
 	// RetryFor is how long an op is tried before its caller gets
 	// ErrUnavailable or ErrIndeterminate.
 	RetryFor time.Duration
+	// Spool makes durable what is on its way, see spool.go; nil where nothing is
+	// queued. With it, an op that was sent and has no answer within CommandTimeout
+	// is frozen and answered [poolkeeper.Queued], one that was not sent by then is
+	// ErrUnavailable, and RetryFor is for ops only that cannot be queued.
+	Spool poolkeeper.Spool
 	// Logger gets what no caller can be told. It may be nil.
 	Logger *slog.Logger
 	// Now is the clock; time.Now where nil.
@@ -110,6 +115,7 @@ type Store struct {
 	die    context.CancelFunc
 	lanes  sync.Map // Redis key → *lane
 	pools  sync.Map // provider type → *lane of its pool
+	held   sync.Map // Redis keys of which ops are queued, for lanes that begin
 	tally  *tally
 	active sync.WaitGroup
 	gate   sync.RWMutex // held for reading by each op, for writing by Close
@@ -232,7 +238,7 @@ func (s *Store) Close() error {
 		s.active.Wait()
 		close(idle)
 	}()
-	timer := time.NewTimer(s.opts.RetryFor)
+	timer := time.NewTimer(s.patience())
 	defer timer.Stop()
 	select {
 	case <-idle:

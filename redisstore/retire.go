@@ -14,7 +14,7 @@ func (l *lane) isRetired() bool { return l.incoming.Load() == &retired }
 // from that; or after, and goes to the next lane of the key, which begins where
 // this one has: at no sequence.
 func (l *lane) retire() bool {
-	if l.flying.Load() != 0 || len(l.queue) > 0 {
+	if l.flying.Load() != 0 || len(l.queue) > 0 || l.held.Load() {
 		return false
 	}
 	// Nothing is in flight, and nothing can be: the senders are nobody's.
@@ -38,17 +38,18 @@ func (l *lane) forgotten() {
 	}
 }
 
-// push puts a call into the lane, or into the next one of the key where this one
-// was retired, and returns the one that has it.
-func (l *lane) push(c *call) *lane {
+// push puts calls into the lane, linked from the newest to the oldest, or into the
+// next lane of the key where this one was retired, and returns the one that has
+// them.
+func (l *lane) push(newest, oldest *call) *lane {
 	for {
-		c.next = l.incoming.Load()
-		if c.next == &retired {
+		oldest.next = l.incoming.Load()
+		if oldest.next == &retired {
 			l.forgotten() // whoever retired it may not have come to that yet
 			l = l.s.lane(l.key)
 			continue
 		}
-		if l.incoming.CompareAndSwap(c.next, c) {
+		if l.incoming.CompareAndSwap(oldest.next, newest) {
 			return l
 		}
 	}

@@ -95,7 +95,7 @@ func TestRetire(t *testing.T) {
 		"a writer of its own":      func(l *lane) { l.senders[0].writer = newWriter() },
 		"a batch in flight":        func(l *lane) { l.flying.Add(1) },
 		"somebody in the queue":    func(l *lane) { l.queue = append(l.queue, &call{}) },
-		"somebody who came":        func(l *lane) { l.push(&call{}) },
+		"somebody who came":        func(l *lane) { c := &call{}; l.push(c, c) },
 	} {
 		l := fresh()
 		change(l)
@@ -116,7 +116,7 @@ func TestRetire(t *testing.T) {
 	s.lanes.Store(l.key, l) // as whoever retired it had not come to that yet
 	s.pools.Store("t0", l)
 	op := useOf("t0", "a")
-	c := newCall(usageBatch, &op)
+	c := newCall(usageBatch, &op, 0)
 	c.id = op.ID
 	if res := l.submit(t.Context(), c).result; res.Err != nil || res.Count != 1 {
 		t.Errorf("a call to a retired lane: %+v", res)

@@ -30,7 +30,7 @@ func (s *Store) readTypes(ctx context.Context) ([]string, error) {
 // changeTypes submits one change of the list of types.
 func (s *Store) changeTypes(ctx context.Context, op *poolkeeper.Op, action string, types ...string) (poolkeeper.Result, string) {
 	key := s.typeOrder()
-	c := s.lane(key).submitRequest(ctx, soloBatch, op,
+	c := s.lane(key).submitRequest(ctx, soloBatch, op, 0,
 		&request{script: typesScript, keys: []string{key}, args: append([]string{action}, types...)}, 0)
 	return c.result, c.text
 }

@@ -34,6 +34,8 @@ func (v seen) expect() string {
 func (v seen) etag() string { return poolkeeper.ETag(v.data) }
 
 func (s *Store) look(ctx context.Context, name, field string) (v seen, err error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
 	get := s.client.B().Get().Key(name).Build()
 	if field != "" {
 		get = s.client.B().Hget().Key(name).Field(field).Build()
@@ -59,7 +61,7 @@ func (s *Store) look(ctx context.Context, name, field string) (v seen, err error
 
 // changeValue tries a put, patch or delete once. ok is false where the value
 // changed between reading and writing.
-func (s *Store) changeValue(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, ok bool) {
+func (s *Store) changeValue(ctx context.Context, op *poolkeeper.Op, entry uint64) (res poolkeeper.Result, ok bool) {
 	name, field := s.value(op.Key)
 	row := &request{script: valueScript, field: field}
 	data, action, expect := op.Data, "put", "any"
@@ -95,7 +97,7 @@ func (s *Store) changeValue(ctx context.Context, op *poolkeeper.Op) (res poolkee
 		expiry = strconv.FormatInt(op.ExpiresAt, 10)
 	}
 	row.args = []string{field, action, expect, string(data), expiry}
-	c := s.lane(name).submitRequest(ctx, valueBatch, op, row, len(data)+len(field)+128)
+	c := s.lane(name).submitRequest(ctx, valueBatch, op, entry, row, len(data)+len(field)+128)
 	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}

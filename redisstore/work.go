@@ -17,15 +17,17 @@ type work struct {
 	batch   *batch
 	open    []int // calls without a result yet
 	request *request
-	fresh   bool // K may be without ctl
-	sent    bool // a copy may still reach Redis: the request is frozen
+	fresh   bool      // K may be without ctl
+	sent    bool      // a copy may still reach Redis: the request is frozen
+	sentAt  time.Time // with a Spool: when the request was first sent
 	tries   int
 	stuck   bool // it is being sent again
 
 	atFront  bool // nothing goes out behind it
 	foreseen bool // the request says what comes of it
 
-	orphaned bool // the callers were let go
+	orphaned bool    // the callers were let go
+	frozen   *frozen // what the Spool has of the request
 }
 
 // step sends the batch once. It returns true when the batch is done with, and
@@ -33,6 +35,15 @@ type work struct {
 func (w *work) step() bool {
 	w.renew()
 	for {
+		if w.frozen != nil && w.frozen.results != nil {
+			if !w.settleFrozen() {
+				return false
+			}
+			if w.orphaned { // what goes on is for the next Replay
+				w.batch.finish()
+				return true
+			}
+		}
 		if w.request == nil {
 			if err := w.prepare(); err != nil {
 				return w.refused(err)
@@ -47,11 +58,19 @@ func (w *work) step() bool {
 		if err != nil {
 			return w.refused(&failure{err: err, again: isOutage(err)})
 		}
+		if w.s.opts.Spool != nil {
+			if f := w.freezeFirst(epoch); f != nil {
+				return w.refused(f)
+			}
+			if w.frozen != nil && w.frozen.epoch != epoch {
+				return w.gone(errEpoch)
+			}
+		}
 		keys := append([]string{w.s.ctl(w.key)}, w.request.keys...)
 		publish, channel := w.s.channel(epoch, w.key)
 		args := append([]string{epoch, w.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
 			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel}, w.request.args...)
-		answer, err := w.request.script.run(context.Background(), w.s.client, keys, args)
+		answer, err := w.send(keys, args)
 		w.tries++
 		if f := classify(err); f != nil {
 			return w.refused(f)
@@ -63,9 +82,12 @@ func (w *work) step() bool {
 				w.last = w.s.opts.Now()
 			}
 			w.sent, w.request, w.fresh, w.tries = false, nil, false, 0
-			if err := w.accept(answer[3:]); err != nil {
-				w.batch.fail(err)
-				return true
+			err := w.accept(answer[3:])
+			if w.frozen != nil {
+				w.frozen.results = w.outcome(err)
+			}
+			if err != nil {
+				return w.fail(err)
 			}
 		case answer == "NEW":
 			// The first write of anybody to this key: make sure that it is not
@@ -75,8 +97,7 @@ func (w *work) step() bool {
 			}
 			w.fresh = true
 		default:
-			w.batch.fail(w.lost(answer))
-			return true
+			return w.gone(w.lost(answer))
 		}
 	}
 }
@@ -131,7 +152,7 @@ const laneIdle = 10 * 24 * time.Hour
 
 // renew begins a lane that has rested for long anew, under another writer id.
 func (w *work) renew() {
-	if w.seq > 0 && !w.sent && w.s.opts.Now().Sub(w.last) > laneIdle {
+	if w.seq > 0 && !w.sent && w.frozen == nil && w.s.opts.Now().Sub(w.last) > laneIdle {
 		w.writer, w.seq = newWriter(), 0
 	}
 }
@@ -155,15 +176,22 @@ func (w *work) refused(f *failure) bool {
 		w.resent = true
 	}
 	if !f.again && !w.sent {
-		w.batch.fail(f.err)
-		return true
+		return w.fail(f.err)
 	}
 	if !w.stuck {
 		w.stuck = true
 		w.resending.Add(1)
 		w.s.tally.resent.Add(1)
 	}
-	if time.Since(w.batch.formed) < w.s.opts.RetryFor {
+	if w.s.opts.Spool != nil {
+		if w.frozen != nil {
+			return w.frozenRefused(f)
+		}
+		if w.sent && !w.batch.bare && !w.orphaned && w.freezeSent() {
+			return false
+		}
+	}
+	if time.Since(w.batch.formed) < w.bound() {
 		return false
 	}
 	if !w.sent {
@@ -174,7 +202,7 @@ func (w *work) refused(f *failure) bool {
 	// it out, because nothing may overtake the batch.
 	if !w.orphaned {
 		orphan := w.batch.orphan()
-		w.batch.fail(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "no answer from Redis for %v", w.s.opts.RetryFor))
+		w.batch.fail(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "no answer from Redis for %v", w.bound()))
 		w.batch, w.orphaned = orphan, true
 	}
 	return false
@@ -188,6 +216,9 @@ func (w *work) pause() time.Duration {
 
 // abandon answers a batch whose outcome will not be known: the store closes.
 func (w *work) abandon() {
+	if w.frozen != nil {
+		w.resent = true // the next process sends it again: its sequence is not forgotten
+	}
 	if w.sent {
 		w.batch.fail(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "the store was closed before an answer came"))
 		return

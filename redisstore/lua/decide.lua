@@ -5,7 +5,8 @@
 -- ARGV  m, the number of rows; then 23 for each row:
 --   1 id  2 kind  3 at in ms  4 at as a literal  5 message literal or ''
 --   6 model literal or ''  7 threshold  8 recovery literal or ''  9 n
---   10 flags: h healthy, i immediate, u usage  11 SHA-1 of the definition that
+--   10 flags: h healthy, i immediate, u usage, q queued: of the health group
+--   nothing is changed where a later decision was taken meanwhile  11 SHA-1 of the definition that
 --   the following literals were read from: 12 usageCount 13 errorCount
 --   14 refreshCount 15 lastUsed 16 lastErrorTime 17 isHealthy 18 lastRefreshTime
 --   19 the id that the op was given, where it was sent on from that
@@ -198,6 +199,11 @@ local function work(at, p)
       put('needsRefresh', 'false')
       put('lastRefreshTime', ARGV[at + 2])
     end
+  end
+  if now < tonumber(cur.decidedAt or '0') and string.find(flags, 'q', 1, true) then
+    out = {usageCount = op == 'success' and out.usageCount or nil, lastUsed = out.lastUsed}
+    answer = count((op == 'success' or op == 'reset') and 'usageCount' or (op == 'needed' or op == 'started') and 'refreshCount' or 'errorCount')
+    declined = true
   end
   local well = healthy(see('isHealthy')) and '1' or '0'
   if stale then return '?' end
