@@ -375,9 +375,6 @@ func (w *work) prepareDecide() *failure {
 		if op.Usage {
 			flags += "u"
 		}
-		if c.entry != 0 {
-			flags += "q"
-		}
 		args = append(args, c.id, kind, strconv.FormatInt(op.At, 10), t.literal(op.At), quoted(op.Message), quoted(op.Model),
 			strconv.FormatInt(op.Threshold, 10), recovery, strconv.FormatInt(op.N, 10), flags, k.sha)
 		for _, f := range []poolkeeper.Field{poolkeeper.UsageCount, poolkeeper.ErrorCount, poolkeeper.RefreshCount} {

@@ -166,6 +166,9 @@ func (w *work) flags() string {
 	if w.sent {
 		flags += "a"
 	}
+	if w.frozen != nil {
+		flags += "q"
+	}
 	return flags
 }
 

@@ -1,12 +1,13 @@
 -- Ops on runtime state other than plain usage, in their order; what they mean
--- is said at the op kinds. Needs prelude and count.
+-- is said at the op kinds. Needs prelude and count. Where the ops were queued,
+-- one that was decided before the last decision on its provider changes nothing
+-- of the health group.
 --
 -- KEYS[2] state:{K}   KEYS[3] K   KEYS[4] order:{K}
 -- ARGV  m, the number of rows; then 23 for each row:
 --   1 id  2 kind  3 at in ms  4 at as a literal  5 message literal or ''
 --   6 model literal or ''  7 threshold  8 recovery literal or ''  9 n
---   10 flags: h healthy, i immediate, u usage, q queued: of the health group
---   nothing is changed where a later decision was taken meanwhile  11 SHA-1 of the definition that
+--   10 flags: h healthy, i immediate, u usage  11 SHA-1 of the definition that
 --   the following literals were read from: 12 usageCount 13 errorCount
 --   14 refreshCount 15 lastUsed 16 lastErrorTime 17 isHealthy 18 lastRefreshTime
 --   19 the id that the op was given, where it was sent on from that
@@ -200,7 +201,7 @@ local function work(at, p)
       put('lastRefreshTime', ARGV[at + 2])
     end
   end
-  if now < tonumber(cur.decidedAt or '0') and string.find(flags, 'q', 1, true) then
+  if now < tonumber(cur.decidedAt or '0') and string.find(ARGV[4], 'q', 1, true) then
     out = {usageCount = op == 'success' and out.usageCount or nil, lastUsed = out.lastUsed}
     answer = count((op == 'success' or op == 'reset') and 'usageCount' or (op == 'needed' or op == 'started') and 'refreshCount' or 'errorCount')
     declined = true

@@ -5,7 +5,8 @@
 -- ARGV[1]  epoch of the store         ARGV[5]  now, in ms, as text
 -- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
 -- ARGV[3]  sequence of the batch      ARGV[7]  channel
--- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before
+-- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before;
+--          q: its ops were queued
 --
 -- Answers with a text:
 --   OK <revision>;<results>   applied now, or before under this sequence
