@@ -54,8 +54,10 @@ var table = map[string]rule{
 	"filestore":  {own: []string{".", "configdir", "internal/rawjson", "internal/show", "internal/vfs", "journal", "memstore"}},
 
 	// Layers over a backend.
-	"journal": {own: []string{".", "internal/vfs"}},
-	"replica": {own: []string{".", "internal/rawjson", "journal"}, later: true},
+	"journal":         {own: []string{".", "internal/vfs"}},
+	"replica/backlog": {own: []string{".", "internal/vfs", "journal"}},
+	"replica/queue":   {own: []string{".", "replica/backlog"}},
+	"replica":         {own: []string{".", "internal/rawjson", "journal"}, later: true},
 
 	// The factory: the only package that names all backends.
 	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "configdir", "internal/settings"}},

@@ -1,0 +1,287 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/replica/backlog"
+)
+
+// A Source is the store, whose Spool is the backlog.
+type Source interface {
+	poolkeeper.Backend
+	poolkeeper.Replayer
+}
+
+// Options of a Queue. A nil *Options means all defaults.
+type Options struct {
+	// Probe is how often a store that is away is asked whether it is back, 200 ms
+	// where 0.
+	Probe time.Duration
+	// Workers is how many keys are replayed at once, 64 where 0.
+	Workers int
+	// Chunk is how many ops of a key are replayed at once, 10,000 where 0.
+	Chunk int
+	// Queued and Settled are those of [backlog.Hooks].
+	Queued  func(poolkeeper.QueuedOp)
+	Settled func(poolkeeper.QueuedOp, poolkeeper.Result)
+	Logger  *slog.Logger
+}
+
+// A Queue is a [poolkeeper.Backend] that goes on while its source is away.
+//
+// An op whose key has ops that wait is queued behind them, and so is one that the
+// source says it has surely not applied as it is away, both where it can wait
+// ([poolkeeper.Op.Queueable]); others are ErrUnavailable. What is queued is
+// replayed key by key, requests that were sent before first. An op that is
+// refused then is set aside in the backlog, and does not keep others back.
+type Queue struct {
+	open   func(context.Context) (Source, error)
+	src    atomic.Pointer[opened] // nil until the store was reached
+	log    *backlog.Backlog
+	opts   Options
+	status poolkeeper.Status // of what is queued
+
+	down   atomic.Bool // the store was away when last asked, or never reached
+	ctx    context.Context
+	cancel context.CancelFunc
+	probe  chan struct{} // asks for one
+	active sync.WaitGroup
+
+	mu     sync.Mutex
+	wake   *sync.Cond
+	dirty  map[poolkeeper.Key]bool // keys to be looked at; true: somebody does
+	order  []poolkeeper.Key        // those nobody looks at yet
+	paused bool                    // nothing is replayed
+	closed bool
+	lost   error // the store is not the one that the ops are for
+}
+
+var _ poolkeeper.Backend = (*Queue)(nil)
+
+type opened struct{ Source }
+
+// New begins to bring what the backlog has to the source, which open opens: again
+// and again where it says ErrUnavailable, while what can wait is queued. Both are
+// the Queue's from then on. Any other error of open is that of New, and so is
+// ErrInvalid where the backlog is that of another store.
+func New(ctx context.Context, open func(context.Context) (Source, error), log *backlog.Backlog, opts *Options) (*Queue, error) {
+	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, probe: make(chan struct{}, 1)}
+	if opts != nil {
+		q.opts = *opts
+	}
+	if q.opts.Probe <= 0 {
+		q.opts.Probe = 200 * time.Millisecond
+	}
+	if q.opts.Workers <= 0 {
+		q.opts.Workers = 64
+	}
+	if q.opts.Chunk <= 0 {
+		q.opts.Chunk = 10_000
+	}
+	if q.opts.Logger == nil {
+		q.opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if !log.Durable() {
+		q.status = poolkeeper.Buffered
+	}
+	q.wake = sync.NewCond(&q.mu)
+	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.paused = true // until the store was seen
+	q.down.Store(true)
+	log.Watch(backlog.Hooks{Queued: q.opts.Queued, Settled: q.opts.Settled, Thawed: q.mark, Waits: func(key poolkeeper.Key, on bool) {
+		if src := q.src.Load(); src != nil {
+			src.Hold(key, on)
+		}
+		if on {
+			q.mark(key)
+		}
+	}})
+	for _, key := range log.Keys() {
+		q.mark(key)
+	}
+	if err := q.connect(ctx); err != nil && !errors.Is(err, poolkeeper.ErrUnavailable) {
+		q.cancel()
+		return nil, err
+	}
+	if q.src.Load() != nil {
+		q.look()
+	}
+	q.active.Go(q.watch)
+	for range q.opts.Workers {
+		q.active.Go(q.work)
+	}
+	return q, nil
+}
+
+// connect opens the source, and has it go on with the requests on their way
+// before anything else.
+func (q *Queue) connect(ctx context.Context) error {
+	src, err := q.open(ctx)
+	if err != nil {
+		return err
+	}
+	q.src.Store(&opened{src}) // from now on hooks hold keys; Apply waits until it was looked at
+	for _, key := range q.log.Keys() {
+		src.Hold(key, true)
+	}
+	for _, f := range q.log.Frozen() {
+		err := src.Resume(f)
+		if errors.Is(err, poolkeeper.ErrDamaged) { // for a person to decide; the rest goes on
+			err = q.log.Settle(f, refuseAll(len(f.Ops), err))
+		}
+		if err != nil {
+			q.src.Store(nil)
+			src.Close()
+			return err
+		}
+	}
+	return nil
+}
+
+func refuseAll(n int, err error) []poolkeeper.Result {
+	results := make([]poolkeeper.Result, n)
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
+
+// Backlog is what waits.
+func (q *Queue) Backlog() *backlog.Backlog { return q.log }
+
+// Err is why nothing is replayed although the store answers; nil where it is.
+func (q *Queue) Err() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.lost
+}
+
+// suspect has the store asked at once whether it is there.
+func (q *Queue) suspect() {
+	select {
+	case q.probe <- struct{}{}:
+	default:
+	}
+}
+
+// watch asks the store whether it is there, while it is away and where somebody
+// suspects it.
+func (q *Queue) watch() {
+	up := q.src.Load() != nil && !q.down.Load()
+	for {
+		var again <-chan time.Time
+		if !up {
+			again = time.After(q.opts.Probe)
+		}
+		select {
+		case <-q.ctx.Done():
+			return
+		case <-q.probe:
+		case <-again:
+		}
+		up = q.look()
+	}
+}
+
+// look asks the store once whether it is there.
+func (q *Queue) look() bool {
+	if q.src.Load() == nil {
+		if err := q.connect(q.ctx); err != nil {
+			if !errors.Is(err, poolkeeper.ErrUnavailable) && q.ctx.Err() == nil {
+				q.mu.Lock()
+				q.lost = err
+				q.mu.Unlock()
+			}
+			return false
+		}
+	}
+	info, err := q.src.Load().Info(q.ctx)
+	if err != nil {
+		return false
+	}
+	var lost error
+	if known := q.log.Epoch(); info.Ready && known != info.Epoch {
+		if known != "" && (q.log.State().Ops > 0) {
+			lost = poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that the queued ops are for").
+				WithHint("check it before anything is written; list what is queued: poolkeeper journal list")
+		} else if err := q.log.SetEpoch(info.Epoch); err != nil {
+			q.opts.Logger.Warn("the epoch of the store cannot be noted", "error", err)
+		}
+	}
+	up := info.Ready && lost == nil
+	// A store that is empty, foreign or closed to us says so itself, to each caller;
+	// one that was ours is gone for a while.
+	down := !up && q.log.Epoch() != ""
+	if was := q.down.Swap(down); was != down {
+		if down {
+			q.opts.Logger.Warn("the store is away: writes are queued", "problem", info.Problem, "error", lost)
+		} else {
+			q.opts.Logger.Info("the store is back: what is queued is replayed", "ops", q.log.State().Ops)
+		}
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paused, q.lost = !up, lost
+	if up {
+		q.wake.Broadcast()
+	}
+	return up
+}
+
+// Load implements poolkeeper.Backend: it is the source's.
+func (q *Queue) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.Snapshot, error) {
+	src := q.src.Load()
+	if src == nil {
+		return nil, errAway
+	}
+	return src.Source.Load(ctx, keys...)
+}
+
+// Restore implements poolkeeper.Backend.
+func (q *Queue) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
+	src := q.src.Load()
+	if src == nil {
+		return errAway
+	}
+	err := src.Restore(ctx, snap)
+	q.suspect()
+	return err
+}
+
+var errAway = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store was not reached yet")
+
+// Info implements poolkeeper.Backend.
+func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
+	src := q.src.Load()
+	if src == nil {
+		return poolkeeper.Info{Problem: errAway.Detail}, ctx.Err()
+	}
+	return src.Info(ctx)
+}
+
+// Close implements poolkeeper.Backend. What waits goes on when the backlog is
+// opened again.
+func (q *Queue) Close() error {
+	q.mu.Lock()
+	if q.closed {
+		q.mu.Unlock()
+		return nil
+	}
+	q.closed = true
+	q.wake.Broadcast()
+	q.mu.Unlock()
+	q.cancel()
+	q.active.Wait()
+	var err error
+	if src := q.src.Load(); src != nil {
+		err = src.Close()
+	}
+	return errors.Join(err, q.log.Close())
+}
