@@ -13,13 +13,12 @@ import (
 // A model is what a caller of a Backlog knows of it: ops by a label, each of
 // them a document of its own, and the sums of increments.
 type model struct {
-	wait, may  map[string]bool // that were acknowledged; whose outcome is open
-	low, high  map[string]int64
-	aside      map[string]bool
-	rnd        *rand.Rand
-	documents  int
-	frozen     []*poolkeeper.Frozen
-	compacting bool
+	wait, may map[string]bool // that were acknowledged; whose outcome is open
+	low, high map[string]int64
+	aside     map[string]bool
+	rnd       *rand.Rand
+	documents int
+	frozen    []*poolkeeper.Frozen
 }
 
 func newModel(seed uint64) *model {

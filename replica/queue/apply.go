@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -40,6 +41,44 @@ func (q *Queue) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 	return results
 }
 
+// linger is how long an op waits for those of its key that are being replayed.
+// Else callers that come back at once could add to them for ever: being queued
+// may be quicker than being applied.
+const linger = 50 * time.Millisecond
+
+// drained waits for a key to have no op that waits; false where that takes long.
+func (q *Queue) drained(ctx context.Context, key poolkeeper.Key) bool {
+	q.mu.Lock()
+	ended := q.empty[key]
+	if ended == nil {
+		ended = make(chan struct{})
+		q.empty[key] = ended
+	}
+	q.mu.Unlock()
+	if !q.log.Has(key) { // it ended before anybody could say so to this one
+		q.emptied(key)
+	}
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-q.ctx.Done():
+	}
+	return false
+}
+
+func (q *Queue) emptied(key poolkeeper.Key) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ended := q.empty[key]; ended != nil {
+		close(ended)
+		delete(q.empty, key)
+	}
+}
+
 func (q *Queue) apply(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result {
 	if err := op.Validate(); err != nil {
 		return poolkeeper.Result{Err: err}
@@ -48,6 +87,9 @@ func (q *Queue) apply(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result 
 		return poolkeeper.Result{Err: err}
 	}
 	waits := q.log.Has(op.Key)
+	if waits && !q.down.Load() {
+		waits = !q.drained(ctx, op.Key)
+	}
 	if !waits && !q.down.Load() {
 		res := q.src.Load().Apply(ctx, *op)[0]
 		switch {
