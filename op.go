@@ -165,6 +165,11 @@ type Op struct {
 	// or N under it is [ErrReused]. An op that was refused has not used its key.
 	IdempotencyKey string `json:"idempotencyKey,omitempty"`
 
+	// From makes an OpPatch of a token one that is the result of a refresh: it is the
+	// [RefreshTokenHash] of the token that was presented for it. [ErrConflict] where
+	// the stored token has another one: somebody else was quicker.
+	From string `json:"from,omitempty"`
+
 	Providers []ProviderRecord `json:"providers,omitempty"`
 	Order     []string         `json:"order,omitempty"`
 }

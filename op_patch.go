@@ -22,6 +22,12 @@ func (op *Op) patched(current []byte) ([]byte, error) {
 	if err := validateObject(current, "what is to be patched"); err != nil {
 		return nil, err
 	}
+	if op.From != "" {
+		if has, _ := RefreshTokenHash(current); has != op.From {
+			return nil, Errorf(ErrConflict, "the token was refreshed from another refresh token than the stored one").
+				WithHint("read it again: somebody else has refreshed it")
+		}
+	}
 	var next []byte
 	var err error
 	if op.Patch == MergePatch {

@@ -7,9 +7,12 @@ package poolkeeper
 //	runtime state               every kind
 //	provider                    add, put, patch and delete, without a condition
 //	config, documents, sessions put, patch and delete, without a condition
+//	token                       the result of a refresh ([Op.From]), which has a
+//	                            condition of its own
 //
 // A condition, a rename, a change of a whole pool or of the order of things, the
-// password, tokens and files are decided by what the store has at that moment.
+// password, other changes of tokens, and files are decided by what the store has
+// at that moment.
 func (op *Op) Queueable() error {
 	if op.If != Always {
 		return cannotQueue("it depends on what the store has now (a condition)")
@@ -19,6 +22,9 @@ func (op *Op) Queueable() error {
 		OpAddProvider, OpPutProvider, OpPatchProvider, OpDeleteProvider:
 		return nil
 	case OpPut, OpPatch, OpDelete:
+		if op.From != "" {
+			return nil
+		}
 		switch op.Key.Kind {
 		case KindConfig, KindDocument, KindSession:
 			return nil

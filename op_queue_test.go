@@ -37,4 +37,6 @@ func TestQueueable(t *testing.T) {
 	for _, key := range []poolkeeper.Key{token, poolkeeper.PasswordKey, poolkeeper.FileKey("f"), poolkeeper.TokenRefKey("p")} {
 		check(poolkeeper.Op{Kind: poolkeeper.OpPut, Key: key}, false)
 	}
+	check(poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: token}, false)
+	check(poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: token, From: "h"}, true)
 }

@@ -22,6 +22,9 @@ func (op *Op) validate() error {
 	if op.At < 0 || op.RecoverAt < 0 || op.ExpiresAt < 0 || op.Threshold < 0 || op.At > maxMillis || op.RecoverAt > maxMillis || op.ExpiresAt > maxMillis {
 		return Errorf(ErrInvalid, "a time or threshold is out of range")
 	}
+	if op.From != "" && (op.Kind != OpPatch || op.Key.Kind != KindToken) {
+		return Errorf(ErrInvalid, "only a patch of a token is the result of a refresh")
+	}
 	if op.IdempotencyKey != "" {
 		if err := op.validateIdempotencyKey(); err != nil {
 			return err

@@ -49,6 +49,26 @@ var tokenCases = []testCase{
 			t.Errorf("the token of no provider: error %v", err)
 		}
 	}},
+	{"the result of a refresh applies only on top of what it came from", func(t *testing.T, h Harness) {
+		f := start(t, h)
+		key := poolkeeper.TokenKey(ref("t", "a"))
+		for _, c := range []struct{ stored, patch, want string }{
+			{`{"refreshToken": "r1","n":1}`, `{"refreshToken":"r2"}`, `{"refreshToken": "r2","n":1}`},
+			{`{"refresh_token":"r\u0031","n":1}`, `{"refresh_token":"r2"}`, `{"refresh_token":"r2","n":1}`},
+		} {
+			f.do(poolkeeper.Op{Kind: poolkeeper.OpPut, Key: key, Data: []byte(c.stored)})
+			from, ok := poolkeeper.RefreshTokenHash([]byte(c.stored))
+			if !ok {
+				t.Fatalf("%s has no refresh token", c.stored)
+			}
+			op := poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: key, Patch: poolkeeper.MergePatch, Data: []byte(c.patch), From: from}
+			f.do(op)
+			f.wantData(key, c.want)
+			f.refuse(op, poolkeeper.ErrConflict)
+			f.wantData(key, c.want)
+		}
+		f.refuse(poolkeeper.Op{Kind: poolkeeper.OpPut, Key: key, Data: []byte(`{}`), From: "x"}, poolkeeper.ErrInvalid)
+	}},
 	{"providers that name one file share one token", func(t *testing.T, h Harness) {
 		f := start(t, h)
 		s := f.store()

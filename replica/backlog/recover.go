@@ -19,6 +19,11 @@ func (b *Backlog) recover() error {
 	if err != nil {
 		return err
 	}
+	return b.settleDown()
+}
+
+// settleDown makes the lanes of what the records have left.
+func (b *Backlog) settleDown() error {
 	entries := b.entries
 	b.entries, b.bytes = map[uint64]*entry{}, 0
 	for _, n := range sortedKeys(entries) {
@@ -70,7 +75,9 @@ func (b *Backlog) replay(seq uint64, data []byte) bool {
 		b.foundSettled(seq, &r)
 	case asideRecord:
 		n, at, res := r.number(), r.number(), r.result()
-		if e := b.entries[n]; e != nil && !r.bad {
+		if e := b.entries[n]; e != nil && e.frozen != 0 {
+			r.fail()
+		} else if e != nil && !r.bad {
 			b.aside[n] = &Aside{Entry: n, Op: e.Op, Reason: reasonOf(res.Err), At: int64(at), Err: res.Err, bytes: e.bytes, seq: seq}
 			delete(b.entries, n)
 		}
@@ -87,7 +94,9 @@ func (b *Backlog) replay(seq uint64, data []byte) bool {
 	case dropRecord:
 		at := int64(r.number())
 		for range r.count() {
-			if e := b.entries[r.number()]; e != nil {
+			if e := b.entries[r.number()]; e != nil && e.frozen != 0 {
+				r.fail()
+			} else if e != nil {
 				b.note(e, at)
 				delete(b.entries, e.Entry)
 			}
@@ -100,6 +109,9 @@ func (b *Backlog) replay(seq uint64, data []byte) bool {
 		r.rest = nil
 		clear(b.ledger)
 		for _, d := range all {
+			if d == nil {
+				return false
+			}
 			b.ledger[droppedKey{d.Key, d.ID, d.Kind}] = d
 		}
 	case epochRecord:
@@ -135,6 +147,9 @@ func (b *Backlog) foundFrozen(seq uint64, size int, r *reader) {
 			next++
 		}
 		if e := b.entries[f.Ops[i].Entry]; e != nil {
+			if e.frozen != 0 && e.frozen != f.Number {
+				r.fail()
+			}
 			e.frozen = f.Number
 			f.Ops[i].Op, f.Key = e.Op, e.Op.Key
 		} else {

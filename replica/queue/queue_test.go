@@ -88,7 +88,18 @@ func TestConflicts(t *testing.T) {
 	proxy := redistest.StartProxy(t, r.srv.Socket())
 	q := r.queue(proxy.URL(), t.TempDir(), nil)
 	r.must(q, useOp("a", 1), poolkeeper.Applied)
+	token := poolkeeper.TokenKey(poolkeeper.Ref{Type: "kiro", ID: "a"})
+	other := poolkeeper.TokenKey(poolkeeper.Ref{Type: "kiro", ID: "c"})
+	for _, key := range []poolkeeper.Key{token, other} {
+		r.must(q, poolkeeper.Op{Kind: poolkeeper.OpPut, Key: key, Data: []byte(`{"refreshToken":"r1"}`), At: now()}, poolkeeper.Applied)
+	}
+	from, _ := poolkeeper.RefreshTokenHash([]byte(`{"refreshToken":"r1"}`))
+	refreshed := poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: token, Patch: poolkeeper.MergePatch, Data: []byte(`{"refreshToken":"ours"}`), From: from, At: now()}
 	proxy.Down()
+	r.refused(q, poolkeeper.Op{Kind: poolkeeper.OpPut, Key: token, Data: []byte(`{}`)}, poolkeeper.ErrUnavailable)
+	r.must(q, refreshed, poolkeeper.Queued)
+	refreshed.Key = other
+	r.must(q, refreshed, poolkeeper.Queued)
 	early := poolOp(poolkeeper.OpSuccess, "a")
 	r.must(q, early, poolkeeper.Queued)
 	r.must(q, useOp("a", 10), poolkeeper.Queued)
@@ -108,6 +119,8 @@ func TestConflicts(t *testing.T) {
 	r.must(r.plain, patchOp("a", `{"theirs":1,"both":"theirs"}`), poolkeeper.Applied)
 	r.must(r.plain, poolOp(poolkeeper.OpDeleteProvider, "b"), poolkeeper.Applied)
 	r.must(r.plain, poolkeeper.Op{Kind: poolkeeper.OpRenameProvider, Key: kiro, ID: "c", NewID: "c2", At: now()}, poolkeeper.Applied)
+	r.must(r.plain, poolkeeper.Op{Kind: poolkeeper.OpPut, Key: token, Data: []byte(`{"refreshToken":"theirs"}`), At: now()}, poolkeeper.Applied)
+	r.must(r.plain, poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: other, Patch: poolkeeper.MergePatch, Data: []byte(`{"edited":1}`), At: now()}, poolkeeper.Applied)
 	theirs := poolOp(poolkeeper.OpAddProvider, "n")
 	theirs.Data = []byte(`{"uuid":"n","from":"them"}`)
 	r.must(r.plain, theirs, poolkeeper.Applied)
@@ -116,7 +129,8 @@ func TestConflicts(t *testing.T) {
 	for got, want := range map[string]string{
 		"a " + r.state("a", "usageCount"): "a 111", "healthy " + r.state("a", "isHealthy"): "healthy false",
 		"c2 " + r.state("c2", "usageCount"): "c2 10", r.definition("n"): `{"uuid":"n","from":"them"}`,
-		r.definition("a"): `{"uuid":"a","theirs":1,"both":"ours","ours":1}`,
+		r.definition("a"):                        `{"uuid":"a","theirs":1,"both":"ours","ours":1}`,
+		r.srv.DoString("GET", "t:tokens:kiro:a"): `{"refreshToken":"theirs"}`, r.srv.DoString("GET", "t:tokens:kiro:c"): `{"refreshToken":"ours","edited":1}`,
 	} {
 		if got != want {
 			t.Errorf("there is %s, want %s", got, want)
@@ -126,14 +140,17 @@ func TestConflicts(t *testing.T) {
 	for _, a := range q.Backlog().Aside() {
 		listed = append(listed, fmt.Sprintf("%s %s %s", a.Op.Kind, a.Op.ID, a.Reason))
 	}
-	if want := []string{"usage b not-found", "provider.patch b not-found", "provider.add n exists"}; !slices.Equal(listed, want) {
+	if want := []string{"patch  conflict", "usage b not-found", "provider.patch b not-found", "provider.add n exists"}; !slices.Equal(listed, want) {
 		t.Errorf("set aside are %q, want %q", listed, want)
 	}
 	// Each can be tried again, or given up.
 	back := poolOp(poolkeeper.OpAddProvider, "b")
 	back.Data = []byte(`{"uuid":"b"}`)
 	r.must(r.plain, back, poolkeeper.Applied)
-	aside := q.Backlog().Aside()
+	aside := q.Backlog().Aside()[1:]
+	if err := q.Backlog().Discard(q.Backlog().Aside()[0].Entry); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := q.Backlog().Retry(aside[0].Entry); err != nil {
 		t.Fatal(err)
 	}
