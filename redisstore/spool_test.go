@@ -14,8 +14,8 @@ import (
 	"github.com/poolkeeper/poolkeeper/redisstore"
 )
 
-// quick makes a command time out soon.
-func quick(o *redisstore.Options) {
+// soon makes a command time out soon.
+func soon(o *redisstore.Options) {
 	o.CommandTimeout, o.RetryFor = 150*time.Millisecond, 5*time.Second
 }
 
@@ -48,7 +48,7 @@ func TestSpoolFreezesWhatWasSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, s := newRig(t), newSpool(t)
-			proxy, b := r.proxied(quick, s.option)
+			proxy, b := r.proxied(soon, s.option)
 			r.must(b, useOp("b", 1))
 			frozen := make(chan struct{}, 1)
 			s.at = func(step string) {
@@ -83,7 +83,7 @@ func TestSpoolFreezesWhatWasSent(t *testing.T) {
 // applied. What they were told is so.
 func TestSpoolWithAStoppedServer(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	b := r.open(r.srv.SocketURL(), quick, s.option)
+	b := r.open(r.srv.SocketURL(), soon, s.option)
 	for _, id := range []string{"a", "b", "c"} {
 		r.must(b, useOp(id, 1))
 	}
@@ -126,7 +126,7 @@ func TestSpoolWithAStoppedServer(t *testing.T) {
 func TestSpoolBothFlights(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
 	tap := startTap(t, r.srv.Socket())
-	b := r.open(tap.url(), quick, s.option)
+	b := r.open(tap.url(), soon, s.option)
 	r.must(b, useOp("b", 1))
 	r.must(b, useOp("c", 1))
 	blocker := poolOp(poolkeeper.OpHealth, "a")
@@ -162,7 +162,7 @@ func TestSpoolBothFlights(t *testing.T) {
 // too.
 func TestReplayFreezesFirst(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	b := r.open(r.srv.SocketURL(), quick, s.option)
+	b := r.open(r.srv.SocketURL(), soon, s.option)
 	r.must(r.b, poolkeeper.Op{Kind: poolkeeper.OpRenameProvider, Key: kiro, ID: "c", NewID: "c2", At: rigAt})
 	var seen []string
 	s.at = func(step string) {
@@ -189,7 +189,7 @@ func TestReplayFreezesFirst(t *testing.T) {
 // An op that is refused does not keep the others from being applied.
 func TestReplayTellsEachOutcome(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	b := r.open(r.srv.SocketURL(), quick, s.option)
+	b := r.open(r.srv.SocketURL(), soon, s.option)
 	ops := s.add(useOp("b", 1), useOp("gone", 1), errorOp("b"), patchOp(poolkeeper.ConfigKey, `{"x":1}`))
 	ops[3].Op = defineOp(poolkeeper.OpPatchProvider, "gone", "")
 	ops[3].Op.Patch, ops[3].Op.Data = poolkeeper.MergePatch, []byte(`{"x":1}`)
@@ -212,7 +212,7 @@ func TestReplayTellsEachOutcome(t *testing.T) {
 // of the health group, and counts what it counts.
 func TestReplayOfAnEarlierDecision(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	b := r.open(r.srv.SocketURL(), quick, s.option)
+	b := r.open(r.srv.SocketURL(), soon, s.option)
 	bad, good := poolOp(poolkeeper.OpError, "b"), poolOp(poolkeeper.OpSuccess, "b")
 	bad.Immediate, bad.Threshold = true, 3
 	bad.At = rigAt + 5000
@@ -235,7 +235,7 @@ func TestReplayOfAnEarlierDecision(t *testing.T) {
 // queued; an outcome that cannot be keeps the lane from going on.
 func TestSpoolThatFails(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	b := r.open(r.srv.SocketURL(), quick, s.option)
+	b := r.open(r.srv.SocketURL(), soon, s.option)
 	full := errors.New("no room")
 	s.err = func(step string) error {
 		if step == "freeze" {
@@ -250,7 +250,7 @@ func TestSpoolThatFails(t *testing.T) {
 			}
 		}
 	})
-	proxy, live := r.proxied(quick, s.option)
+	proxy, live := r.proxied(soon, s.option)
 	proxy.CutBeforeRequest(1_000_000, "EVALSHA", "EVAL")
 	r.refused(live, useOp("c", 1), poolkeeper.ErrIndeterminate) // and not queued
 	tries := make(chan struct{}, 100)
@@ -277,7 +277,7 @@ func TestSpoolThatFails(t *testing.T) {
 // to decide if it may have been executed, and stay queued if not.
 func TestSpoolAfterALoss(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	proxy, b := r.proxied(quick, s.option)
+	proxy, b := r.proxied(soon, s.option)
 	r.must(b, useOp("b", 1))
 	s.at = func(step string) {
 		if step == "after freeze" {
@@ -331,7 +331,7 @@ func TestResumeTooLate(t *testing.T) {
 // stuck freezes a request that was not executed, and gives up its store.
 func (r *rig) stuck(s *fileSpool, ops ...poolkeeper.Op) *poolkeeper.Frozen {
 	r.Helper()
-	proxy, b := r.proxied(quick, s.option)
+	proxy, b := r.proxied(soon, s.option)
 	r.must(b, useOp("b", 1))
 	proxy.CutBeforeRequest(1_000_000, "EVALSHA", "EVAL")
 	var wg sync.WaitGroup
@@ -357,7 +357,7 @@ func TestResume(t *testing.T) {
 	f.Program = append(f.Program, "\n-- of an earlier version\n"...)
 	f.ProgramName = sha1Hex(f.Program)
 	for range 2 { // the second time as if its outcome had not been noted
-		b := r.open(r.srv.SocketURL(), quick, s.option)
+		b := r.open(r.srv.SocketURL(), soon, s.option)
 		if err := b.Resume(f); err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +376,7 @@ func TestResume(t *testing.T) {
 	} {
 		bad := *f
 		spoil(&bad)
-		b := r.open(r.srv.SocketURL(), quick, s.option)
+		b := r.open(r.srv.SocketURL(), soon, s.option)
 		r.unchanged(name, func() {
 			if err := b.Resume(&bad); !errors.Is(err, poolkeeper.ErrDamaged) {
 				t.Errorf("%s: %v", name, err)
