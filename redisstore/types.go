@@ -38,11 +38,20 @@ func (s *Store) changeTypes(ctx context.Context, op *poolkeeper.Op, action strin
 // ensureType lists a type. It comes before the change that creates the pool:
 // cut off between them, there is an empty pool, and nothing is hidden.
 func (s *Store) ensureType(ctx context.Context, typ string) error {
-	res, _ := s.changeTypes(ctx, nil, "ensure", typ)
-	if res.Err != nil {
-		return res.Err
+	for {
+		if res, _ := s.changeTypes(ctx, nil, "ensure", typ); res.Err != nil {
+			return res.Err
+		}
+		added, err := s.client.Do(ctx, s.client.B().Sadd().Key(s.types()).Member(typ).Build()).AsInt64()
+		if err != nil {
+			return readError(err)
+		}
+		if added == 0 {
+			return nil
+		}
+		// Somebody may have taken it off the list meanwhile: what only the set has,
+		// nobody was told of.
 	}
-	return readError(s.client.Do(ctx, s.client.B().Sadd().Key(s.types()).Member(typ).Build()).Error())
 }
 
 func (s *Store) removeType(ctx context.Context, typ string) error {

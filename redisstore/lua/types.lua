@@ -29,4 +29,5 @@ else
     end
   end
 end
-return finish(results, results == '1' and 'types' or '', '')
+-- A type that is removed was in the set until now, which tells nobody.
+return finish(results, (results == '1' or op == 'remove') and 'types' or '', '')
