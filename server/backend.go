@@ -68,6 +68,7 @@ type (
 		Data      []byte                  `json:"data,omitempty" doc:"a definition, value or patch, in base64"`
 		State     anyObject               `json:"state,omitempty"`
 		Once      string                  `json:"idempotencyKey,omitempty" maxLength:"255" doc:"of usage: as the header of that name"`
+		From      string                  `json:"from,omitempty" doc:"of the patch of a token: the hash of the refresh token that it was got for"`
 		Providers []anyObject             `json:"providers,omitempty"`
 		Order     []string                `json:"order,omitempty"`
 	}
