@@ -38,6 +38,11 @@ func (h *hub) join(ctx context.Context) (*ring, error) {
 	case <-r.ready:
 		return r, nil
 	case <-r.done:
+		select {
+		case <-r.ready: // the stream says that it has ended
+			return r, nil
+		default:
+		}
 		err = r.err
 	case <-ctx.Done():
 		err = ctx.Err()

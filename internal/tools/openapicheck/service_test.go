@@ -60,16 +60,16 @@ func (f *flaky) Info(ctx context.Context) (poolkeeper.Info, error) {
 
 func (f *flaky) MarkImport(context.Context, string, bool) error { return f.err }
 
-func (f *flaky) Flush(context.Context) error { return f.err }
-
-// Watch ends a watch right after it has begun: a stream of events has an end then.
+// Watch ends as soon as it is ready, so that the answer of the service ends too.
 func (f *flaky) Watch(_ context.Context, fn func(poolkeeper.Change)) error {
 	if f.err != nil {
 		return f.err
 	}
 	fn(poolkeeper.Change{Kind: poolkeeper.ChangeReady})
-	return &poolkeeper.Error{Err: poolkeeper.ErrUnavailable}
+	return poolkeeper.ErrUnavailable
 }
+
+func (f *flaky) Flush(context.Context) error { return f.err }
 
 // A service is one over a store that has the things of the document's examples.
 type service struct {
