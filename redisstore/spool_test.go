@@ -237,11 +237,12 @@ func TestSpoolThatFails(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
 	b := r.open(r.srv.SocketURL(), soon, s.option)
 	full := errors.New("no room")
-	s.err = func(step string) error {
+	once := full // the ops behind it could be frozen
+	s.err = func(step string) (err error) {
 		if step == "freeze" {
-			return full
+			err, once = once, nil
 		}
-		return nil
+		return err
 	}
 	r.unchanged("a Replay that cannot be frozen", func() {
 		for i, res := range b.Replay(t.Context(), s.add(useOp("b", 1), errorOp("b"), useOp("b", 1))) {
@@ -251,6 +252,7 @@ func TestSpoolThatFails(t *testing.T) {
 		}
 	})
 	proxy, live := r.proxied(soon, s.option)
+	s.err = func(string) error { return full }
 	proxy.CutBeforeRequest(1_000_000, "EVALSHA", "EVAL")
 	r.refused(live, useOp("c", 1), poolkeeper.ErrIndeterminate) // and not queued
 	tries := make(chan struct{}, 100)
