@@ -14,13 +14,13 @@ import (
 func (a *app) journalCommand() *cobra.Command {
 	parent := group(&cobra.Command{
 		Use:   "journal",
-		Short: "Look at the journal, and repair a damaged one",
+		Short: "Look at the journal and at what is set aside, and repair a damaged one",
 		Long: `The journal holds what was acknowledged and is not yet where it belongs. It lies
 in the directory "journal" of the state directory, and where the store is the
 gateway's own directory, in "files" there. A damaged one keeps a service
 from starting: list says where the damage is, repair makes it start again.`,
 	})
-	parent.AddCommand(a.journalList(), a.journalRepair())
+	parent.AddCommand(a.journalList(), a.journalRepair(), a.journalRetry(), a.journalDiscard())
 	return parent
 }
 
@@ -43,6 +43,10 @@ length in bytes, and where it is damaged, with the offset in the file. Nothing i
 changed, and the journal may be in use. The end of a write that a crash cut short,
 or that is under way, is no damage: a service cuts it off when it starts.
 
+Where the store is in Redis, it lists what waits there too: how many ops, those that
+are set aside, as they could not be applied, with their number and the reason, and
+what was given up for want of room. What the ops hold is not shown.
+
 Exit code 1 where the journal is damaged, or where there is none.`,
 		Example: `  poolkeeper journal list
   poolkeeper journal list --state-dir /var/lib/poolkeeper --json`,
@@ -57,6 +61,9 @@ Exit code 1 where the journal is damaged, or where there is none.`,
 				return err
 			}
 			l := summarise(dir, segments)
+			if err := a.addBacklog(l); err != nil {
+				return err
+			}
 			if err := a.printJournal(l); err != nil {
 				return err
 			}
@@ -76,6 +83,7 @@ type journalListing struct {
 	Damaged bool   `json:"damaged"` // a service does not start
 	// Segments are the files, in their order.
 	Segments []journal.SegmentInfo `json:"segments"`
+	Backlog  *backlogListing       `json:"backlog,omitempty"`
 }
 
 func summarise(dir string, segments []journal.SegmentInfo) *journalListing {
@@ -119,6 +127,9 @@ func (a *app) printJournal(l *journalListing) error {
 		rows = append(rows, []string{s.File, strconv.FormatUint(s.Records, 10), first, last, strconv.FormatInt(s.Bytes, 10), segmentState(s)})
 	}
 	if err := a.table(rows); err != nil {
+		return err
+	}
+	if err := a.printBacklog(l.Backlog); err != nil {
 		return err
 	}
 	return a.printf("%s in %s, %d bytes, in %s\n", count(l.Records, "record"), count(uint64(len(l.Segments)), "segment"), l.Bytes, cell(l.Dir))

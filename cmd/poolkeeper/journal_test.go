@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/journal"
+	"github.com/poolkeeper/poolkeeper/replica/backlog"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -47,6 +49,45 @@ func flipByte(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	b[at] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// backlog DIR makes a journal of ops that wait: two do, three are set aside, and
+// what they hold is a secret.
+func makeBacklog(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: backlog DIR")
+	}
+	ts.Check(fillBacklog(ts.MkAbs(args[0]), false))
+}
+
+// fillBacklog makes one, where wanted so full that something was given up.
+func fillBacklog(dir string, full bool) error {
+	opts := &backlog.Options{}
+	if full {
+		opts.MaxBytes, opts.DropOldest = 3000, true
+	}
+	b, err := backlog.Open(dir, opts)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	for i := range 5 {
+		op := poolkeeper.Op{Kind: poolkeeper.OpPutProvider, Key: poolkeeper.PoolKey("t"), ID: fmt.Sprint("p", i), Data: fmt.Appendf(nil, `{"uuid":"p%d","apiKey":"FAKE-SECRET"}`, i)}
+		n, err := b.Append(context.Background(), op)
+		if err == nil && i < 3 {
+			err = b.Resolve([]uint64{n}, []poolkeeper.Result{{Err: poolkeeper.Errorf(poolkeeper.ErrNotFound, "there is no provider %s", op.Ref())}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i := 0; full && len(b.Dropped()) == 0; i++ {
+		op := poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: poolkeeper.PoolKey("t"), ID: fmt.Sprint("p", i), N: 1, At: 1}
+		if _, err := b.Append(context.Background(), op); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hold DIR has the journal in use until the end of the script.

@@ -204,6 +204,12 @@ func TestJSON(t *testing.T) {
 	} {
 		run(w, l)
 	}
+	if err := fillBacklog(filepath.Join(w.dir, "queued", "journal"), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"journal", "list"}, {"journal", "retry", "1"}, {"journal", "discard", "--all"}} {
+		run(w, line{args: append(args, "--state-dir", filepath.Join(w.dir, "queued"))})
+	}
 	hold("serve", startService(t, w.env).said)
 	run(w, typed("", "status"))
 	var st poolkeeper.State

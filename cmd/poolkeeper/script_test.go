@@ -127,6 +127,7 @@ func scripts(t *testing.T, beside func(*testscript.Env, *redistest.Server) error
 			"dump":  dump(srv),
 
 			"journal": makeJournal,
+			"backlog": makeBacklog,
 			"flip":    flipByte,
 			"hold":    holdJournal,
 		},

@@ -71,7 +71,7 @@ var table = map[string]rule{
 
 	"internal/metrics": {own: []string{"."}, others: []string{prom}},
 	"cmd/poolkeeper": {
-		own:    []string{".", "client", "open", "configdir", "journal", "transfer", "server", "internal/bench", "internal/metrics", "internal/rawjson", "internal/settings"},
+		own:    []string{".", "client", "open", "configdir", "journal", "replica/backlog", "transfer", "server", "internal/bench", "internal/metrics", "internal/rawjson", "internal/settings"},
 		others: []string{cobra, pflag},
 	},
 

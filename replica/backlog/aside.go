@@ -11,11 +11,11 @@ import (
 // An Aside is an op that was acknowledged and could not be applied: a person, or
 // a repair, decides.
 type Aside struct {
-	Entry  uint64        `json:"entry"`
-	Op     poolkeeper.Op `json:"op"`
-	Reason string        `json:"reason"` // the code of the error
-	At     int64         `json:"at"`     // when it was set aside
-	Err    error         `json:"-"`
+	Entry  uint64
+	Op     poolkeeper.Op // it may hold a secret
+	Reason string        // the code of the error
+	At     int64         // when it was set aside
+	Err    error
 	bytes  int64
 	seq    uint64
 }

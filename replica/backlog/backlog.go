@@ -99,9 +99,7 @@ type log interface {
 // without a name one in memory. What a crash left of a write is cut off; any
 // other damage is the [journal.CorruptError] of the journal.
 func Open(dir string, opts *Options) (*Backlog, error) {
-	b := &Backlog{dir: dir, entries: map[uint64]*entry{}, lanes: map[poolkeeper.Key]*lane{}, frozen: map[uint64]*frozen{},
-		programs: map[string]*program{}, aside: map[uint64]*Aside{}, ledger: map[droppedKey]*Dropped{}}
-	b.unfolded = sync.NewCond(&b.mu)
+	b := empty(dir)
 	if opts != nil {
 		b.opts = *opts
 	}
@@ -131,6 +129,13 @@ func Open(dir string, opts *Options) (*Backlog, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+func empty(dir string) *Backlog {
+	b := &Backlog{dir: dir, entries: map[uint64]*entry{}, lanes: map[poolkeeper.Key]*lane{}, frozen: map[uint64]*frozen{},
+		programs: map[string]*program{}, aside: map[uint64]*Aside{}, ledger: map[droppedKey]*Dropped{}}
+	b.unfolded = sync.NewCond(&b.mu)
+	return b
 }
 
 // Watch sets the hooks, before the backlog is used.
