@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -61,6 +62,8 @@ type Backlog struct {
 	// Held for reading from the decision what to write until it is durable, for
 	// writing by whoever needs all of that to stand still.
 	gate sync.RWMutex
+
+	keys atomic.Int64 // how many have ops
 
 	mu       sync.Mutex
 	unfolded *sync.Cond // some entry has no increments on their way any more
@@ -224,6 +227,9 @@ func (b *Backlog) State() State {
 
 // Has reports whether ops of a key wait.
 func (b *Backlog) Has(key poolkeeper.Key) bool {
+	if b.keys.Load() == 0 { // as ever while the store is there
+		return false
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.lanes[key] != nil
@@ -268,6 +274,7 @@ func (b *Backlog) lane(key poolkeeper.Key) *lane {
 	if l == nil {
 		l = &lane{key: key}
 		b.lanes[key] = l
+		b.keys.Add(1)
 		if b.hooks.Waits != nil {
 			b.hooks.Waits(key, true)
 		}
@@ -289,6 +296,7 @@ func (b *Backlog) end(e *entry) {
 	l := b.lanes[e.Op.Key]
 	if l.end(e); l.live == 0 {
 		delete(b.lanes, l.key)
+		b.keys.Add(-1)
 		if b.hooks.Waits != nil {
 			b.hooks.Waits(l.key, false)
 		}
