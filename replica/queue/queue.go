@@ -48,11 +48,12 @@ type Queue struct {
 	opts   Options
 	status poolkeeper.Status // of what is queued
 
-	down   atomic.Bool // the store was away when last asked, or never reached
-	ctx    context.Context
-	cancel context.CancelFunc
-	probe  chan struct{} // asks for one
-	active sync.WaitGroup
+	resumed bool        // the requests of the last process are on their way; of whoever looks
+	down    atomic.Bool // the store was away when last asked, or never reached
+	ctx     context.Context
+	cancel  context.CancelFunc
+	probe   chan struct{} // asks for one
+	active  sync.WaitGroup
 
 	mu     sync.Mutex
 	wake   *sync.Cond
@@ -115,6 +116,10 @@ func New(ctx context.Context, open func(context.Context) (Source, error), log *b
 	}
 	if q.src.Load() != nil {
 		q.look()
+		if err := q.Err(); errors.Is(err, poolkeeper.ErrInvalid) {
+			q.cancel()
+			return nil, errors.Join(err, q.src.Load().Close())
+		}
 	}
 	q.active.Go(q.watch)
 	for range q.opts.Workers {
@@ -123,14 +128,23 @@ func New(ctx context.Context, open func(context.Context) (Source, error), log *b
 	return q, nil
 }
 
-// connect opens the source, and has it go on with the requests on their way
-// before anything else.
+// connect opens the source.
 func (q *Queue) connect(ctx context.Context) error {
 	src, err := q.open(ctx)
 	if err != nil {
 		return err
 	}
 	q.src.Store(&opened{src}) // from now on hooks hold keys; Apply waits until it was looked at
+	return nil
+}
+
+// resume has the store, which is there and the right one, go on with the requests
+// of the last process before anything else.
+func (q *Queue) resume() error {
+	if q.resumed {
+		return nil
+	}
+	src := q.src.Load()
 	for _, key := range q.log.Keys() {
 		src.Hold(key, true)
 	}
@@ -140,11 +154,10 @@ func (q *Queue) connect(ctx context.Context) error {
 			err = q.log.Settle(f, refuseAll(len(f.Ops), err))
 		}
 		if err != nil {
-			q.src.Store(nil)
-			src.Close()
 			return err
 		}
 	}
+	q.resumed = true
 	return nil
 }
 
@@ -218,10 +231,13 @@ func (q *Queue) look() bool {
 			q.opts.Logger.Warn("the epoch of the store cannot be noted", "error", err)
 		}
 	}
+	if info.Ready && lost == nil {
+		lost = q.resume()
+	}
 	up := info.Ready && lost == nil
 	// A store that is empty, foreign or closed to us says so itself, to each caller;
 	// one that was ours is gone for a while.
-	down := !up && q.log.Epoch() != ""
+	down := !up && (q.log.Epoch() != "" || q.log.State().Ops > 0)
 	if was := q.down.Swap(down); was != down {
 		if down {
 			q.opts.Logger.Warn("the store is away: writes are queued", "problem", info.Problem, "error", lost)
