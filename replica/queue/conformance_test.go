@@ -37,7 +37,9 @@ func TestConformance(t *testing.T) {
 		return q
 	}
 	h := storetest.Harness{
-		Open: func(t testing.TB, _ func() time.Time) poolkeeper.Backend { return open(t, fmt.Sprintf("q%d:", n.Add(1))) },
+		Open: func(t testing.TB, _ func() time.Time) poolkeeper.Backend {
+			return open(t, fmt.Sprintf("q%d:", n.Add(1)))
+		},
 		Reopen: func(t testing.TB, b poolkeeper.Backend) poolkeeper.Backend {
 			prefix, _ := prefixes.Load(b)
 			return open(t, prefix.(string))

@@ -223,16 +223,18 @@ func (q *Queue) look() bool {
 		return false
 	}
 	var lost error
-	if known := q.log.Epoch(); info.Ready && known != info.Epoch {
-		if known != "" && (q.log.State().Ops > 0) {
-			lost = poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that the queued ops are for").
-				WithHint("check it before anything is written; list what is queued: poolkeeper journal list")
-		} else if err := q.log.SetEpoch(info.Epoch); err != nil {
+	switch known := q.log.Epoch(); {
+	case !info.Ready:
+	case known != "" && known != info.Epoch && q.log.State().Ops > 0:
+		lost = poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that the queued ops are for").
+			WithHint("check it before anything is written; list what is queued: poolkeeper journal list")
+	default:
+		if lost = q.resume(); lost != nil {
+			break
+		}
+		if err := q.log.SetEpoch(info.Epoch); err != nil {
 			q.opts.Logger.Warn("the epoch of the store cannot be noted", "error", err)
 		}
-	}
-	if info.Ready && lost == nil {
-		lost = q.resume()
 	}
 	up := info.Ready && lost == nil
 	// A store that is empty, foreign or closed to us says so itself, to each caller;

@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/redisstore"
+	"github.com/poolkeeper/poolkeeper/replica/backlog"
 	"github.com/poolkeeper/poolkeeper/replica/queue"
 )
 
@@ -279,6 +282,47 @@ func TestResetBetweenIncrements(t *testing.T) {
 		if a, b := r.state("a", "usageCount"), r.state("b", "usageCount"); a != "7" || b != fmt.Sprint(20*(round+1)) {
 			t.Fatalf("round %d: the counters are %s and %s", round, a, b)
 		}
+	}
+}
+
+// A backlog is of one prefix: requests of another one cannot be sent again.
+func TestAnotherPrefix(t *testing.T) {
+	r := newRig(t)
+	dir := t.TempDir()
+	log, err := backlog.Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := redistest.StartProxy(t, r.srv.Socket())
+	s, err := redisstore.Open(t.Context(), proxy.URL(), options(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.must(s, useOp("a", 1), poolkeeper.Applied)
+	proxy.CutBeforeRequest(1_000_000, "EVALSHA", "EVAL")
+	r.must(s, useOp("a", 1), poolkeeper.Queued)
+	s.Close()
+	log.Close()
+	other := options(nil)
+	other.Prefix = "other:"
+	b, err := redisstore.Open(t.Context(), r.srv.SocketURL(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Restore(t.Context(), poolkeeper.NewSnapshot()); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if log, err = backlog.Open(dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	_, err = queue.New(t.Context(), func(ctx context.Context) (queue.Source, error) {
+		other.Spool = log
+		return redisstore.Open(ctx, r.srv.SocketURL(), other)
+	}, log, nil)
+	if !errors.Is(err, poolkeeper.ErrInvalid) || log.State().Frozen != 1 || log.Epoch() != "" {
+		t.Errorf("%v, with %+v", err, log.State())
 	}
 }
 
