@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -326,6 +327,28 @@ func TestResumeTooLate(t *testing.T) {
 		s.empty(t)
 	})
 	if res, _ := s.result(f.Ops[0].Entry); !errors.Is(res.Err, poolkeeper.ErrLost) {
+		t.Errorf("the spool was told %+v", res)
+	}
+}
+
+// A request that must have been executed, and whose results are gone, is not
+// sent on: nobody can tell what became of each of its ops.
+func TestResumeAfterLaterOnes(t *testing.T) {
+	r, s := newRig(t), newSpool(t)
+	f := r.stuck(s, useOp("b", 10))
+	ctl := "t:ctl:{" + rigPool + "}"
+	for _, writer := range writersOf(r) {
+		_, rest, _ := strings.Cut(r.srv.DoString("HGET", ctl, "w:"+writer), " ")
+		r.srv.DoInt("HSET", ctl, "w:"+writer, "9 "+rest)
+	}
+	b := r.open(r.srv.SocketURL(), s.option)
+	r.unchanged("a request of before", func() {
+		if err := b.Resume(f); err != nil {
+			t.Fatal(err)
+		}
+		s.empty(t)
+	})
+	if res, _ := s.result(f.Ops[0].Entry); !errors.Is(res.Err, poolkeeper.ErrIndeterminate) {
 		t.Errorf("the spool was told %+v", res)
 	}
 }

@@ -255,6 +255,9 @@ func (w *work) lost(answer string) error {
 		return poolkeeper.Errorf(poolkeeper.ErrLost, "Redis no longer has changes of %s that it had acknowledged", w.key).
 			WithHint("Redis was restored from an older state; check it before anything is written")
 	}
+	if answer == "OLD" { // of a request that was resumed, and whose end could not be noted
+		return poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "Redis has executed later requests of the same writer: what came of this one is not known")
+	}
 	return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected answer %q from a script", firstLine(answer))
 }
 

@@ -84,7 +84,8 @@ func (a *app) journalRetry() *cobra.Command {
 		Short: "Queue ops that are set aside again",
 		Long: `Queues ops that are set aside again, behind all others of their key: the service
 brings them to the store when it runs. list has their numbers, and why each could
-not be applied. One that was set aside as "lost" may have been applied before.
+not be applied. One that was set aside as "lost" or "indeterminate" may have been
+applied before: --json shows it as the reason.
 
 Refused while a process has the journal: stop the service first (exit code 3).`,
 		Example: `  poolkeeper journal list
