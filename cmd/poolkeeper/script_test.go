@@ -22,7 +22,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"poolkeeper": main})
+	testscript.Main(m, map[string]func(){"poolkeeper": func() {
+		code := command()
+		notePeak()
+		os.Exit(code)
+	}})
 }
 
 // fixtures is the absolute path of the test data.
