@@ -120,7 +120,7 @@ func FuzzHTTP(f *testing.F) {
 		before := s.contents()
 		w := httptest.NewRecorder()
 		// One at a time: to describe the API anew takes longer than all else.
-		srv.store, srv.hub, srv.logins, srv.passwords = s.store, hub{store: s.store}, logins{}, attempts{}
+		srv.store, srv.hub, srv.logins, srv.passwords = s.store, &hub{store: s.store}, logins{}, attempts{}
 		stopped, stop := context.WithCancel(context.Background())
 		stop()
 		srv.Handler().ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), stopping{}, stopped.Done()))) // a stream ends at once

@@ -58,7 +58,8 @@ func (s *Server) Serve(ctx context.Context, lns ...net.Listener) error {
 	closeAll(lns) // first: whoever is sent away must not come back
 	conns.stopping.Store(true)
 	conns.leave(min(s.linger, s.grace/2))
-	if down := hs.Shutdown(bound); down != nil {
+	// A listener that net/http had not seen to be closed it closes once more.
+	if down := hs.Shutdown(bound); down != nil && !errors.Is(down, net.ErrClosed) {
 		err = errors.Join(err, down, hs.Close())
 	}
 	for ; ended < len(lns); ended++ {

@@ -58,7 +58,7 @@ type Server struct {
 	// passwords are those that were tried, by who asks and for whom.
 	passwords attempts
 
-	hub       hub
+	hub       *hub
 	heartbeat time.Duration // heartbeat, but for tests
 
 	telemetry Telemetry
@@ -90,7 +90,7 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 		now:     time.Now,
 
 		instance:  opts.Instance,
-		hub:       hub{store: st, linger: ringLinger},
+		hub:       &hub{store: st, linger: ringLinger},
 		heartbeat: heartbeat,
 
 		telemetry: opts.Telemetry,
