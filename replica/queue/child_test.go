@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,14 +19,16 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
 	"github.com/poolkeeper/poolkeeper/replica/queue"
 )
 
 // specVariable carries a spec to a child.
 const specVariable = "POOLKEEPER_TEST_QUEUE"
 
-// A spec is what a child is to do: apply the ops from From to To, with so many
-// callers, and then wait until nothing is queued any more, or for its end.
+// A spec is what a child is to do: apply the ops from From to To that were not
+// begun yet, with so many callers, and then wait until nothing is queued any more,
+// or for its end.
 type spec struct {
 	URL, Dir, Log     string
 	From, To, Callers int
@@ -46,6 +49,10 @@ func child() int {
 }
 
 func (s spec) run() error {
+	before, err := parseLog(s.Log, s.To)
+	if err != nil {
+		return err
+	}
 	q, err := open(context.Background(), s.URL, s.Dir, nil)
 	if err != nil {
 		return err
@@ -60,7 +67,7 @@ func (s spec) run() error {
 	for c := range s.Callers {
 		wg.Go(func() {
 			for n := s.From; n < s.To; n++ {
-				if laneOf(n)%s.Callers != c {
+				if laneOf(n)%s.Callers != c || before.begun[n] {
 					continue
 				}
 				op := mixed(n)
@@ -134,21 +141,36 @@ type log struct {
 	acked []bool
 	begun []bool
 	ended int
+	odd   []string // lines
 }
 
 func readLog(t *testing.T, path string, ops int) *log {
 	t.Helper()
+	l, err := parseLog(path, ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range l.odd {
+		t.Error(line)
+	}
+	return l
+}
+
+func parseLog(path string, ops int) (*log, error) {
 	l := &log{acked: make([]bool, ops), begun: make([]bool, ops)}
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return l
+		return l, nil
 	} else if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
 		n, _ := strconv.Atoi(rest)
+		if word != "e" && n >= ops {
+			continue
+		}
 		switch word {
 		case "i":
 			l.begun[n] = true
@@ -157,10 +179,96 @@ func readLog(t *testing.T, path string, ops int) *log {
 		case "e":
 			l.ended++
 		default:
-			t.Error(lines.Text())
+			l.odd = append(l.odd, lines.Text())
 		}
 	}
-	return l
+	return l, nil
+}
+
+// addGroups makes the pools of the groups.
+func (r *rig) addGroups() {
+	r.Helper()
+	for p := range 20 {
+		replace := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey(fmt.Sprint("pool", p))}
+		for g := p; g < groups; g += 20 {
+			id := fmt.Sprint("p", g)
+			replace.Providers = append(replace.Providers, poolkeeper.ProviderRecord{ID: id, Definition: fmt.Appendf(nil, `{"uuid":%q}`, id)})
+		}
+		r.must(r.plain, replace, poolkeeper.Applied)
+	}
+}
+
+// life runs a process until it is to be killed, or comes to its end.
+func (s spec) life(t *testing.T, until func() bool) {
+	t.Helper()
+	cmd, stdin, out, err := s.start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for end := time.Now().Add(2 * time.Minute); ; {
+		select {
+		case err := <-ended:
+			if err != nil || until != nil {
+				t.Fatalf("a process ended by itself: %v: %s", err, out)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		if until != nil && until() {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("in vain for two minutes: %s", out)
+			break
+		}
+	}
+	cmd.Process.Kill()
+	<-ended
+}
+
+// A process that is killed again and again, whatever it is at, while replies are
+// lost and the server goes away: what was acknowledged is there once, and in its
+// order.
+func TestKilledAmongFaults(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	const ops, lives = 30_000, 8
+	r := newRig(t)
+	r.addGroups()
+	proxy := redistest.StartProxy(t, r.srv.Socket())
+	proxy.SetFaults(redistest.Faults{CutAfter: 0.03, CutBefore: 0.03, CutMid: 0.03, Seed: seed, Only: []string{"EVALSHA", "EVAL"}})
+	dir := t.TempDir()
+	s := spec{URL: proxy.URL(), Dir: filepath.Join(dir, "journal"), Log: filepath.Join(dir, "log"), To: ops, Callers: 50}
+	for life := range lives {
+		switch life % 3 {
+		case 1:
+			proxy.Down()
+		case 2:
+			time.AfterFunc(time.Duration(100+rnd.IntN(200))*time.Millisecond, proxy.Down)
+		}
+		back := time.AfterFunc(time.Duration(300+rnd.IntN(300))*time.Millisecond, proxy.Up)
+		began, lasts := time.Now(), time.Duration(200+rnd.IntN(700))*time.Millisecond
+		s.life(t, func() bool { return time.Since(began) > lasts })
+		back.Stop()
+		proxy.Up()
+	}
+	most := count(readLog(t, s.Log, ops).begun)
+	s.To, s.Drain = min(ops, most+1000), true
+	s.life(t, nil)
+	l := readLog(t, s.Log, ops)
+	t.Logf("%d ops were acknowledged", count(l.acked))
+	for g := range groups {
+		checkGroup(r, l, g, ops)
+	}
+	proxy.Clear()
+	q := r.queue(s.URL, s.Dir, &queue.Options{})
+	if st := q.Backlog().State(); st.Ops != 0 || st.Frozen != 0 || st.Aside != 0 {
+		t.Errorf("in the end there is %+v", st)
+	}
 }
 
 // 50,000 distinct ops while Redis is gone, by a process that is killed in the
@@ -172,47 +280,10 @@ func TestKilledInALongOutage(t *testing.T) {
 		ops = 10_000
 	}
 	r := newRig(t)
-	for p := range 20 {
-		replace := poolkeeper.Op{Kind: poolkeeper.OpReplacePool, Key: poolkeeper.PoolKey(fmt.Sprint("pool", p))}
-		for g := p; g < groups; g += 20 {
-			id := fmt.Sprint("p", g)
-			replace.Providers = append(replace.Providers, poolkeeper.ProviderRecord{ID: id, Definition: fmt.Appendf(nil, `{"uuid":%q}`, id)})
-		}
-		r.must(r.plain, replace, poolkeeper.Applied)
-	}
+	r.addGroups()
 	dir := t.TempDir()
 	s := spec{URL: r.srv.SocketURL(), Dir: filepath.Join(dir, "journal"), Log: filepath.Join(dir, "log"), Callers: 100}
 	r.srv.Stop()
-	// life runs a process until it is to be killed, or comes to its end.
-	life := func(s spec, until func() bool) {
-		t.Helper()
-		cmd, stdin, out, err := s.start()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer stdin.Close()
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		for end := time.Now().Add(2 * time.Minute); ; {
-			select {
-			case err := <-ended:
-				if err != nil || until != nil {
-					t.Fatalf("a process ended by itself: %v: %s", err, out)
-				}
-				return
-			case <-time.After(20 * time.Millisecond):
-			}
-			if until != nil && until() {
-				break
-			}
-			if time.Now().After(end) {
-				t.Errorf("in vain for two minutes: %s", out)
-				break
-			}
-		}
-		cmd.Process.Kill()
-		<-ended
-	}
 	size := func() int64 {
 		info, err := os.Stat(s.Log)
 		if err != nil {
@@ -221,19 +292,19 @@ func TestKilledInALongOutage(t *testing.T) {
 		return info.Size()
 	}
 	s.To = ops / 2
-	life(s, func() bool { return size() > int64(ops)*4 })
+	s.life(t, func() bool { return size() > int64(ops)*4 })
 	s.From, s.To = ops/2, ops
 	before := readLog(t, s.Log, ops).ended
-	life(s, func() bool { return readLog(t, s.Log, ops).ended > before })
+	s.life(t, func() bool { return readLog(t, s.Log, ops).ended > before })
 	r.srv.Restart()
 	// Twice killed in the middle of the replay.
 	began := time.Now()
 	for _, part := range []int64{5, 2} {
 		s.From, s.To, s.Drain = 0, 0, true
 		start := r.srv.DoInt("DBSIZE")
-		life(s, func() bool { return r.srv.DoInt("DBSIZE") > start+groups/part/2 })
+		s.life(t, func() bool { return r.srv.DoInt("DBSIZE") > start+groups/part/2 })
 	}
-	life(s, nil)
+	s.life(t, nil)
 	t.Logf("the replay took %v, with two restarts", time.Since(began))
 	l := readLog(t, s.Log, ops)
 	if n := count(l.acked); n < ops*2/3 {
