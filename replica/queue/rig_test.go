@@ -57,7 +57,7 @@ func newRig(t *testing.T) *rig {
 }
 
 func options(spool poolkeeper.Spool) *redisstore.Options {
-	return &redisstore.Options{Prefix: prefix, CommandTimeout: 200 * time.Millisecond, ConnectTimeout: time.Second, Spool: spool}
+	return &redisstore.Options{Prefix: prefix, CommandTimeout: time.Second, ConnectTimeout: time.Second, Spool: spool}
 }
 
 func (r *rig) store(spool poolkeeper.Spool) *redisstore.Store {
