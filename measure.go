@@ -1,6 +1,9 @@
 package poolkeeper
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A Meter is a [Backend] that can be measured. A layer over a Backend that is
 // one is one too.
@@ -24,6 +27,8 @@ type Measures struct {
 	Resent uint64
 	// Size is nil where the store could not be asked.
 	Size *Size
+	// Copy is nil where reads are served from no copy.
+	Copy *CopyMeasures
 }
 
 // BatchBounds are the upper bounds of the counts of [BatchSizes], but for the
@@ -42,4 +47,24 @@ type Size struct {
 	// UsedBytes and MaxBytes are those of the server's memory; 0 where there is
 	// no server, or no limit.
 	UsedBytes, MaxBytes int64
+}
+
+// CopyMeasures are figures of a copy of a store, from which reads are served.
+type CopyMeasures struct {
+	Made bool // else reads ask the store
+	// Age is for how long the copy has not been known to be current; 0 where it is.
+	Age time.Duration
+	// Changes are those that were told, and Known those of them that the copy
+	// had already. Gaps are places where one was missed.
+	Changes, Known, Gaps uint64
+	// Reloads are pools that were loaded whole, by the cause.
+	Reloads map[string]uint64
+	// Lost says how often changes ceased to be told, Failed how often something
+	// could not be loaded, and Older how often the store had something older
+	// than the copy.
+	Lost, Failed, Older uint64
+	// Waits are calls that waited until something that was written was in the
+	// copy, and Waited for how long all of them did.
+	Waits  uint64
+	Waited time.Duration
 }

@@ -77,6 +77,7 @@ func (s *Store) RenameProvider(ctx context.Context, r Ref, newID string, cond If
 	if err := op.Validate(); err != nil {
 		return Result{}, err
 	}
+	ctx = ReadCurrent(ctx) // the token that is copied must be the one that there is
 	// A rename that is going to be refused must not move the token first.
 	again, err := s.renamable(ctx, r, newID, cond)
 	if err != nil {

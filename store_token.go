@@ -109,6 +109,7 @@ func (s *Store) DeleteToken(ctx context.Context, r Ref, cond If) (Result, error)
 
 func (s *Store) onToken(ctx context.Context, r Ref, op Op) (Result, error) {
 	action := string(op.Kind) + " token of"
+	ctx = ReadCurrent(ctx)
 	t, err := s.findToken(ctx, r)
 	if err != nil {
 		return Result{}, Annotate(err, action, r.String())
