@@ -44,6 +44,8 @@ func (s *Store) load(ctx context.Context, keys []poolkeeper.Key) (*poolkeeper.Sn
 	}
 	if len(keys) == 0 {
 		err = r.everything()
+	} else {
+		keys, err = r.many(keys)
 	}
 	for i := 0; i < len(keys) && err == nil; i++ {
 		err = r.one(keys[i])
@@ -63,6 +65,44 @@ type reader struct {
 	ctx   context.Context
 	snap  *poolkeeper.Snapshot
 	whole map[string]bool // the types whose pools were read whole
+}
+
+// many reads what is cheaper read together, single values and kinds that one scan
+// finds, and returns the other keys.
+func (r *reader) many(keys []poolkeeper.Key) (rest []poolkeeper.Key, err error) {
+	var singles []poolkeeper.Key
+	scanned := map[poolkeeper.KeyKind]bool{}
+	for _, key := range keys {
+		named := key.Name != "" || key.Kind == poolkeeper.KindConfig || key.Kind == poolkeeper.KindPassword
+		switch key.Kind {
+		case poolkeeper.KindToken, poolkeeper.KindSession, poolkeeper.KindDocument, poolkeeper.KindConfig, poolkeeper.KindPassword:
+			if !named {
+				scanned[key.Kind] = true
+			} else if err := key.Validate(); err != nil {
+				return nil, err
+			} else {
+				singles = append(singles, key)
+			}
+		default:
+			rest = append(rest, key)
+		}
+	}
+	if len(scanned) == 1 { // one that has names of its own is found by them
+		for kind := range scanned {
+			rest = append(rest, poolkeeper.Key{Kind: kind})
+		}
+	} else if len(scanned) > 1 {
+		found, _, err := r.names(r.prefix)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range found {
+			if scanned[key.Kind] {
+				singles = append(singles, key)
+			}
+		}
+	}
+	return rest, r.values(singles)
 }
 
 func (r *reader) one(key poolkeeper.Key) error {

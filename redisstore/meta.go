@@ -22,13 +22,13 @@ const (
 // check reads meta and finds out whether the store can be used: the epoch is
 // kept where it can.
 func (s *Store) check(ctx context.Context) error {
+	known := s.epoch.Load() // before what it is compared with
 	meta, err := s.client.Do(ctx, s.client.B().Hgetall().Key(s.meta()).Build()).AsStrMap()
 	if err != nil {
 		return poolkeeper.Annotate(readError(err), "", s.meta())
 	}
 	info := poolkeeper.Info{Importing: meta[metaImporting] != "" || meta[metaAdopting] != ""}
 	epoch := meta[metaEpoch]
-	known := s.epoch.Load()
 	switch {
 	case known != nil && epoch != *known:
 		// Whoever knows an epoch goes on with no other: what it has counted and
@@ -62,11 +62,18 @@ func (s *Store) check(ctx context.Context) error {
 			info.Problem = errTooNew.Detail
 		}
 		info.Epoch = epoch
-		s.epoch.Store(&epoch)
 	}
 	s.mu.Lock()
-	s.cause = info
+	late := s.epoch.Load() != known // somebody has seen the store initialised since
+	if !late {
+		if s.cause = info; known == nil && epoch != "" {
+			s.epoch.Store(&epoch)
+		}
+	}
 	s.mu.Unlock()
+	if late {
+		return s.check(ctx)
+	}
 	return nil
 }
 
