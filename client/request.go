@@ -59,6 +59,9 @@ func (c *Client) attemptWith(ctx context.Context, method, path string, header ht
 	}
 	req.Header = header
 	req.Header.Set("Authorization", c.key)
+	if poolkeeper.ReadsCurrent(ctx) {
+		req.Header.Set("Cache-Control", "no-cache")
+	}
 	if body != nil {
 		req.Header.Set("Content-Type", body.media)
 		req.Body, req.ContentLength = body.open(), body.size

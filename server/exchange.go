@@ -45,6 +45,9 @@ var (
 )
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.Header.Get("Cache-Control"), "no-cache") {
+		r = r.WithContext(poolkeeper.ReadCurrent(r.Context()))
+	}
 	x := &exchange{s: s, inner: w, r: r, start: time.Now()}
 	defer x.finish()
 	h := w.Header()

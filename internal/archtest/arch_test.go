@@ -57,7 +57,7 @@ var table = map[string]rule{
 	"journal":         {own: []string{".", "internal/vfs"}},
 	"replica/backlog": {own: []string{".", "internal/vfs", "journal"}},
 	"replica/queue":   {own: []string{".", "replica/backlog"}},
-	"replica":         {own: []string{".", "internal/rawjson", "journal"}, later: true},
+	"replica":         {own: []string{".", "internal/feed"}},
 
 	// The factory: the only package that names all backends.
 	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "configdir", "internal/settings"}},
@@ -76,7 +76,7 @@ var table = map[string]rule{
 	},
 
 	// Programs of others, by example: they name the backend that they embed.
-	"examples/gateway": {own: []string{".", "redisstore"}},
+	"examples/gateway": {own: []string{".", "redisstore", "replica"}},
 
 	// Test harnesses and tools. Nothing that is shipped imports them.
 	"internal/bench":       {own: []string{".", "configdir", "transfer"}, others: []string{rueidis}},
