@@ -13,6 +13,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/redisstore"
+	"github.com/poolkeeper/poolkeeper/replica"
 )
 
 // Options of Store. A nil *Options means all defaults.
@@ -21,6 +22,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
+	// Copy keeps a copy of what is in Redis in memory, from which reads come, see
+	// [replica.Replica]: for programs that go on running. To make one takes longer
+	// than a read does.
+	Copy bool
 }
 
 // Store opens the store that the settings name. One in memory is not
@@ -55,10 +60,22 @@ func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeepe
 	default:
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown backend %q", s.Backend).WithHint("it is %s, %s or %s", settings.BackendRedis, settings.BackendFile, settings.BackendMemory)
 	}
+	if source, ok := b.(*redisstore.Store); ok && err == nil && opts.Copy {
+		b, err = copied(ctx, source, opts)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return poolkeeper.New(b, &poolkeeper.Options{Now: opts.Now}), nil
+}
+
+// copied puts a copy before a source.
+func copied(ctx context.Context, source replica.Source, opts *Options) (poolkeeper.Backend, error) {
+	r, err := replica.Open(ctx, source, &replica.Options{Now: opts.Now, Logger: opts.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // openFile opens the directory of the gateway. What the files cannot hold is in

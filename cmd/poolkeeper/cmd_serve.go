@@ -30,7 +30,8 @@ of this user also reach the service on a socket there, poolkeeper.sock, and the
 other commands go through it. An address that other machines can reach is served
 only with a configured key.
 
-With Redis the store must be initialised, by import or init. Without Redis the
+With Redis the store must be initialised, by import or init. Reads come from a copy
+in memory, which follows what any instance changes. Without Redis the
 store is the directory itself: each change is synced to a journal before it is
 answered, and is in the files soon after. The gateway must not run on the same
 directory. With --backend memory the directory is read at the start, and changes
@@ -148,7 +149,7 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 		return a.loaded(ctx, set)
 	}
 	// Itself, whatever other service there is.
-	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set)})
+	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Copy: true})
 	if err != nil {
 		return nil, err
 	}

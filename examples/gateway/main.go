@@ -13,6 +13,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/redisstore"
+	"github.com/poolkeeper/poolkeeper/replica"
 )
 
 func main() {
@@ -26,7 +27,11 @@ func run(ctx context.Context, url string, args []string) error {
 	if len(args) != 1 {
 		return errors.New("give the provider type whose accounts are to be used")
 	}
-	backend, err := redisstore.Open(ctx, url, nil)
+	redis, err := redisstore.Open(ctx, url, nil)
+	if err != nil {
+		return err
+	}
+	backend, err := replica.Open(ctx, redis, nil) // reads come from memory
 	if err != nil {
 		return err
 	}
@@ -38,26 +43,30 @@ func run(ctx context.Context, url string, args []string) error {
 		return err
 	}
 	if err := callUpstream(ctx, account); err != nil {
-		res, e := store.Error(ctx, account.Ref, poolkeeper.Failure{Message: err.Error()})
-		return errors.Join(fmt.Errorf("%s failed %d times, healthy: %v", account.ID, res.Count, res.Healthy), e)
+		res, e := store.Error(ctx, account.Ref(), poolkeeper.Failure{Message: err.Error()})
+		return errors.Join(fmt.Errorf("%s failed %d times, healthy: %v", account.ID(), res.Count, res.Healthy), e)
 	}
-	res, err := store.Usage(ctx, account.Ref, 1) // counted once, or an error that says what is known
+	res, err := store.Usage(ctx, account.Ref(), 1) // counted once, or an error that says what is known
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s was used %d times\n", account.ID, res.Count)
+	fmt.Printf("%s was used %d times\n", account.ID(), res.Count)
 	return nil
 }
 
 // pick returns, of the accounts that are healthy and enabled, the least used one.
-func pick(ctx context.Context, store *poolkeeper.Store, typ string) (*poolkeeper.Provider, error) {
-	pool, err := store.Pool(ctx, typ)
+func pick(ctx context.Context, store *poolkeeper.Store, typ string) (*poolkeeper.ProviderView, error) {
+	view, err := store.View(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var best *poolkeeper.Provider
-	for i := range pool.Providers {
-		p := &pool.Providers[i]
+	pool := view.Pool(typ)
+	if pool == nil {
+		return nil, fmt.Errorf("there is no account of type %s", typ)
+	}
+	var best *poolkeeper.ProviderView
+	for i := range pool.Len() {
+		p := pool.At(i)
 		if p.Healthy() && !p.Disabled() && (best == nil || p.Count(poolkeeper.UsageCount) < best.Count(poolkeeper.UsageCount)) {
 			best = p
 		}
@@ -70,8 +79,8 @@ func pick(ctx context.Context, store *poolkeeper.Store, typ string) (*poolkeeper
 
 // callUpstream is where a gateway would send the request, with the credentials
 // in the definition of the account.
-func callUpstream(_ context.Context, account *poolkeeper.Provider) error {
-	if len(account.Definition) == 0 {
+func callUpstream(_ context.Context, account *poolkeeper.ProviderView) error {
+	if len(account.Definition()) == 0 {
 		return errors.New("the account has no definition")
 	}
 	return nil

@@ -98,6 +98,15 @@ func (b *backend) Measure(ctx context.Context) poolkeeper.Measures {
 	return poolkeeper.Measures{}
 }
 
+// View makes the layer a poolkeeper.Viewer, as what it is over may be one. A look
+// at what is in memory is not counted.
+func (b *backend) View() *poolkeeper.View {
+	if viewer, ok := b.Backend.(poolkeeper.Viewer); ok {
+		return viewer.View()
+	}
+	return nil
+}
+
 // Watch makes the layer a poolkeeper.Watcher, as what it is over may be one.
 func (b *backend) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
 	return poolkeeper.New(b.Backend, nil).Watch(ctx, fn)

@@ -40,6 +40,7 @@ func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{ready, warnings, pools, providers, usedBytes, maxBytes, connections, waiting, batchOps, resent} {
 		ch <- d
 	}
+	describeCopy(ch)
 }
 
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
@@ -63,6 +64,7 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(waiting, float64(m.LanesWaiting))
 	ch <- prometheus.MustNewConstMetric(resent, prometheus.CounterValue, float64(m.Resent))
 	ch <- batchHistogram(&m.Batches)
+	collectCopy(ch, m.Copy)
 	if m.Size == nil {
 		return // an old figure would pass for the present one
 	}

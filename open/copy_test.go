@@ -1,0 +1,42 @@
+package open_test
+
+import (
+	"testing"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/open"
+)
+
+// TestCopy: a store in Redis is read from a copy where that is asked for, and only
+// then.
+func TestCopy(t *testing.T) {
+	s := resolve(t, map[string]string{"REDIS_URL": redistest.Start(t).SocketURL()})
+	direct, err := open.Store(t.Context(), s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	if _, ok := direct.Backend().(poolkeeper.Viewer); ok {
+		t.Error("a copy that nobody asked for")
+	}
+	if err := direct.Restore(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	copied, err := open.Store(t.Context(), s, &open.Options{Copy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	if _, err := copied.AddProvider(t.Context(), "t", []byte(`{"uuid":"a"}`)); err != nil {
+		t.Fatal(err)
+	}
+	v := copied.Backend().(poolkeeper.Viewer).View()
+	if v == nil || v.Provider(poolkeeper.Ref{Type: "t", ID: "a"}) == nil {
+		t.Errorf("the copy is %+v", v)
+	}
+	info, err := copied.Info(t.Context())
+	if err != nil || info.Backend != "redis" || info.Details["copy"] != "current" {
+		t.Errorf("Info: %+v, %v", info, err)
+	}
+}
