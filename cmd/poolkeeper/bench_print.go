@@ -68,5 +68,8 @@ func (a *app) printBench(r *benchResult, o *benchOptions) error {
 
 // quantile prints a latency.
 func quantile(m bench.Micros) string {
+	if d := time.Duration(m); d < time.Microsecond {
+		return d.String()
+	}
 	return time.Duration(m).Round(100 * time.Nanosecond).String()
 }

@@ -44,6 +44,11 @@ redis-benchmark, where it is installed, is run on the same server before it: wit
 the bare script of the same work, one call for each command (HINCRBY, HSET and
 HGET by EVALSHA, -P 1, 100 clients), and with bare pipelined HINCRBY (-P 64).
 
+Then what a gateway reads is measured, from the copy that it keeps in memory, in a
+pool of 1,000 providers; and how long it takes from the call of an increment on one
+instance until others read it, idle and beside 10,000 increments a second. CALLERS is
+the number of the others there; these rows use all cores.
+
 Then a directory of --import providers with a token each is made, imported,
 verified and exported, beside a loop over the same records that sends one HSET or
 SET and waits for its answer before the next. An import reads the directory and
@@ -186,6 +191,11 @@ func (a *app) bench(ctx context.Context, o *benchOptions) (err error) {
 		}
 		res.rows = append(res.rows, more...)
 	}
+	more, err := a.benchCopy(ctx, o, url, prefix)
+	if err != nil {
+		return err
+	}
+	res.rows = append(res.rows, more...)
 	if o.imports > 0 {
 		if _, err := side.SlowScripts(ctx); ours && err != nil {
 			return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/memstore"
+	"github.com/poolkeeper/poolkeeper/replica"
 )
 
 func TestUsageInMemory(t *testing.T) {
@@ -36,6 +37,30 @@ func TestUsageInMemory(t *testing.T) {
 	st.Close()
 	if _, err := Usage(t.Context(), st, 1, 1, time.Millisecond); err == nil {
 		t.Error("a closed store was measured")
+	}
+}
+
+func TestCopy(t *testing.T) {
+	source := memstore.New(nil)
+	from := poolkeeper.New(source, nil)
+	if err := Fill(t.Context(), from, 10); err != nil {
+		t.Fatal(err)
+	}
+	b, err := replica.Open(t.Context(), source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := poolkeeper.New(b, nil)
+	defer to.Close()
+	rows, err := Reads(t.Context(), to, 20*time.Millisecond)
+	if err != nil || len(rows) != 2 || rows[0].PerSecond <= 0 || rows[1].PerSecond <= 0 {
+		t.Errorf("reads: %+v, %v", rows, err)
+	}
+	for _, load := range []int{0, 1000} {
+		row, err := Converge(t.Context(), from, []*poolkeeper.Store{to, to}, load, 50*time.Millisecond)
+		if err != nil || row.Callers != 2 || row.P50 <= 0 || row.P99 < row.P50 {
+			t.Errorf("convergence: %+v, %v", row, err)
+		}
 	}
 }
 
