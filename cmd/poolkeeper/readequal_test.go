@@ -12,6 +12,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/dirtest"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/open"
@@ -20,39 +21,69 @@ import (
 // A fileSide opens a store on a directory, without an import into Redis.
 type fileSide struct {
 	name string
-	open func(t *testing.T, configs string) *poolkeeper.Store
+	open func(t *testing.T, env map[string]string, configs string) *poolkeeper.Store
 	// flags make the commands read the directory in this way.
 	flags []string
+	// live says that the directory becomes that of a store: a copy is used.
+	live bool
 }
 
 // fileSides are all ways in which a directory is served by itself.
 var fileSides = []fileSide{
-	{"memory", inMemory, []string{"--backend", "memory"}},
+	{"memory", inMemory, []string{"--backend", "memory"}, false},
+	{"files", onFiles, []string{"--backend", "file"}, true},
 }
 
-func inMemory(t *testing.T, configs string) *poolkeeper.Store {
+func inMemory(t *testing.T, _ map[string]string, configs string) *poolkeeper.Store {
 	t.Helper()
 	snap, _, err := configdir.ReadDir(t.Context(), configs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st := poolkeeper.New(memstore.New(nil), nil)
-	t.Cleanup(func() { st.Close() })
 	if err := st.Restore(t.Context(), snap); err != nil {
 		t.Fatal(err)
 	}
 	return st
 }
 
-// readsEqual is rule 4: every read has the same answer from the directory, in
-// each way, and from Redis after the import.
-func readsEqual(t *testing.T, env map[string]string, s *source) {
+// onFiles opens a directory for the second time: what it has comes out of the
+// checkpoint of the first.
+func onFiles(t *testing.T, env map[string]string, _ string) *poolkeeper.Store {
+	t.Helper()
+	set := settingsOf(t, env)
+	set.Backend = settings.BackendFile
+	for first := true; ; first = false {
+		st, err := open.Store(t.Context(), set, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !open.Begun(set) {
+			t.Fatal("there is no checkpoint")
+		}
+		if !first {
+			return st
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func settingsOf(t *testing.T, env map[string]string) *settings.Settings {
 	t.Helper()
 	set, err := settings.Resolve(settings.Input{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	redis, err := open.Store(t.Context(), set, nil)
+	return set
+}
+
+// readsEqual is rule 4: every read has the same answer from the directory, in
+// each way, and from Redis after the import.
+func readsEqual(t *testing.T, env map[string]string, s *source) {
+	t.Helper()
+	redis, err := open.Store(t.Context(), settingsOf(t, env), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +100,17 @@ func readsEqual(t *testing.T, env map[string]string, s *source) {
 		}
 	}
 	for _, side := range fileSides {
-		want := reads(t.Context(), side.open(t, s.configs()), snap)
+		inFiles, configs := maps.Clone(env), s.configs()
+		delete(inFiles, "REDIS_URL")
+		if side.live {
+			configs = dirtest.CopyTree(t, s.root)
+			inFiles["POOLKEEPER_CONFIG_DIR"] = configs
+		}
+		st := side.open(t, inFiles, configs)
+		want := reads(t.Context(), st, snap)
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("reads (-%s +redis):\n%s", side.name, diff)
 		}
@@ -77,8 +118,6 @@ func readsEqual(t *testing.T, env map[string]string, s *source) {
 			t.Errorf("only %d reads, want at least %d", len(want), n)
 		}
 		// The commands print the same, too.
-		inFiles := maps.Clone(env)
-		delete(inFiles, "REDIS_URL")
 		for _, args := range commands {
 			code1, out1, _ := call(t.Context(), inFiles, "", append(slices.Clone(side.flags), args...)...)
 			code2, out2, _ := call(t.Context(), env, "", args...)
