@@ -143,7 +143,7 @@ func (l *lane) next() *work {
 			return nil // it goes when what is in flight has its answer
 		}
 	} else if n >= 2*few && l.foresees() {
-		limit = (n + 1) / 2 // the other half goes right behind it
+		limit = min(limit, (n+1)/2) // the other half goes right behind it
 	}
 	b := l.take(limit)
 	l.left.Store(int32(len(l.queue)))

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"sync"
@@ -183,6 +184,33 @@ func TestReplayFreezesFirst(t *testing.T) {
 		t.Errorf("the counters are %s, want 6/2/1", got)
 	}
 	s.empty(t)
+}
+
+// However many ops there are, and of however many providers, a script is given no
+// more than it can take.
+func TestReplayOfManyProviders(t *testing.T) {
+	r, s := newRig(t), newSpool(t)
+	b := r.open(r.srv.SocketURL(), s.option)
+	const many = 5000
+	ids := make([]string, many)
+	var first, second []poolkeeper.Op
+	for i := range ids {
+		ids[i] = fmt.Sprintf("p%d", i)
+		first, second = append(first, useOp(ids[i], 1)), append(second, useOp(ids[i], 2))
+	}
+	r.must(r.b, replaceOp(ids...))
+	for _, ops := range [][]poolkeeper.Op{first, second} {
+		for i, res := range b.Replay(t.Context(), s.add(ops...)) {
+			if res.Err != nil {
+				t.Fatalf("op %d: %v", i, res.Err)
+			}
+		}
+	}
+	for _, id := range []string{ids[0], ids[many/2], ids[many-1]} {
+		if got := r.usageOf(id); got != "3" {
+			t.Errorf("the counter of %s is %s, want 3", id, got)
+		}
+	}
 }
 
 // An op that is refused does not keep the others from being applied.

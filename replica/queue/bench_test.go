@@ -24,7 +24,7 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 func benchReplay(b *testing.B, pools int) {
-	const providers = 2000 // of each pool
+	providers := 20_000 / pools // of each pool
 	srv, stop, err := redistest.StartMain()
 	if err != nil {
 		b.Fatal(err)
@@ -72,13 +72,13 @@ func benchReplay(b *testing.B, pools int) {
 			})
 		}
 		wg.Wait()
-		began := time.Now()
 		q, err := queue.New(ctx, func(ctx context.Context) (queue.Source, error) {
 			return redisstore.Open(ctx, srv.SocketURL(), options(log))
 		}, log, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
+		began := time.Now() // with the first look at the store it has just begun
 		for log.State().Ops > 0 {
 			time.Sleep(100 * time.Microsecond)
 		}
