@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -74,33 +75,28 @@ func (q *Queue) replay(key poolkeeper.Key) (more, wait bool) {
 		return false, false // none, or requests on their way: their end marks the key
 	}
 	defer q.log.GiveBack(ops)
+	return true, !q.bring(ops)
+}
+
+// bring brings ops of a key to the store; false where that has to be tried again.
+func (q *Queue) bring(ops []poolkeeper.QueuedOp) bool {
 	results := q.src.Load().Replay(q.ctx, ops)
 	stopped, err := q.conclude(ops, results)
 	switch {
 	case err != nil:
-		return true, true
+		return false
 	case stopped < 0:
-		return true, false
+		return true
 	case !poisons(results[stopped].Err):
-		return true, true
+		return false
+	case len(ops) == 1:
+		return q.log.Resolve([]uint64{ops[0].Entry}, results) == nil
 	}
-	// One of those that travelled together makes the script fail: each goes alone
-	// now, and that one is found.
-	for i := range ops {
-		if !q.log.Waiting(ops[i].Entry) {
-			continue
-		}
-		one := ops[i : i+1]
-		results := q.src.Load().Replay(q.ctx, one)
-		stopped, err := q.conclude(one, results)
-		if stopped >= 0 && err == nil && poisons(results[0].Err) {
-			stopped, err = -1, q.log.Resolve([]uint64{ops[i].Entry}, results)
-		}
-		if stopped >= 0 || err != nil {
-			return true, true
-		}
-	}
-	return true, false
+	// One of those that travelled together makes the script fail. It is found by
+	// halves.
+	left := slices.DeleteFunc(slices.Clone(ops), func(op poolkeeper.QueuedOp) bool { return !q.log.Waiting(op.Entry) })
+	half := (len(left) + 1) / 2
+	return (half == 0 || q.bring(left[:half])) && (half == len(left) || q.bring(left[half:]))
 }
 
 // conclude tells the backlog what became of ops, as far as it was not told by
