@@ -77,7 +77,8 @@ func TestServerRefusesWrites(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, c.opts...)
-			b := r.open(r.srv.SocketURL(), impatient)
+			// Each command has its answer, however busy the machine is.
+			b := r.open(r.srv.SocketURL(), impatient, func(o *redisstore.Options) { o.CommandTimeout = 10 * time.Second })
 			c.begin(r)
 			ops := writes()
 			if c.deny != nil {
