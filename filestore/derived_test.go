@@ -141,3 +141,39 @@ func TestDerivedIDsAndEdits(t *testing.T) {
 		s.Close()
 	}
 }
+
+// TestEditOfOneOfEqualProviders: of providers that nothing tells apart another program
+// edits the second: it is the second that is edited.
+func TestEditOfOneOfEqualProviders(t *testing.T) {
+	ctx := t.Context()
+	opts := &filestore.Options{Lag: time.Hour, Poll: time.Hour}
+	dir := filepath.Join(quickDir(t), "configs")
+	apply(t, dir, edit{"provider_pools.json": `{"t":[{"n":1},{"n":1},{"n":1}]}`})
+	st := poolkeeper.New(openAt(t, dir, opts), nil)
+	pool, err := st.Pool(ctx, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, 3)
+	for i := range pool.Providers {
+		ids[i] = pool.Providers[i].ID
+		if _, err := st.Usage(ctx, pool.Providers[i].Ref, int64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	crashed := copyOf(t, dir)
+	apply(t, crashed, edit{"provider_pools.json": `{"t":[{"n":1},{"n":1,"edited":1},{"n":1}]}`})
+	s := openAt(t, crashed, opts)
+	now, err := s.Load(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range now.Pools["t"].Providers {
+		if p.ID != ids[i] || p.Count(poolkeeper.UsageCount) != int64(i+1) || strings.Contains(string(p.Definition), "edited") != (i == 1) {
+			t.Errorf("%d is %s, used %d times: %s", i, p.ID, p.Count(poolkeeper.UsageCount), p.Definition)
+		}
+	}
+	if info, err := s.Info(ctx); err != nil || len(info.Warnings) > 0 {
+		t.Errorf("%q, %v", info.Warnings, err)
+	}
+}

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -84,26 +85,18 @@ func (p *poolMerger) run() error {
 		mine[ours[i].ID] = &ours[i]
 	}
 	matches := make([]match, len(base))
-	texts := make([][]byte, len(base))
 	known := map[string]bool{} // ids of ours that they could know
 	for i := range base {
 		text, err := base[i].JSON()
 		if err != nil {
 			return err
 		}
-		texts[i] = text
 		matches[i] = match{base: &base[i], was: text, ours: mine[p.present(base[i].ID, mine)]}
 		if matches[i].ours != nil {
 			known[matches[i].ours.ID] = true
 		}
 	}
-	now := make([]string, len(base)) // the ids that they have here
-	for i := range matches {
-		if matches[i].ours != nil {
-			now[i] = matches[i].ours.ID
-		}
-	}
-	partner := pair(base, texts, now, given)
+	ids, partner := p.pair(base, given, mine)
 	var order []string // ids in the order of the file
 	added := map[string]bool{}
 	records := map[string]poolkeeper.ProviderRecord{}
@@ -114,7 +107,7 @@ func (p *poolMerger) run() error {
 			one = matches[b]
 			one.theirs, one.given = &given[i], given[i].Definition
 			left[b] = true
-		} else if o := mine[given[i].ID]; o != nil && !known[o.ID] {
+		} else if o := mine[p.present(cmp.Or(ids[i], given[i].ID), mine)]; o != nil && !known[o.ID] {
 			one.ours = o
 		}
 		r, ok := p.provider(&one, func(id string) bool { return mine[id] != nil || records[id].ID != "" })

@@ -75,11 +75,11 @@ func (p *poolMerger) altsOf(one *match) (texts [][]byte) {
 			continue
 		}
 		a := pool.Provider(one.ours.ID)
-		if a == nil { // it was renamed since
-			a = pool.Provider(one.theirs.ID)
-		}
-		if a == nil && one.base != nil {
+		if a == nil && one.base != nil { // it was renamed since
 			a = pool.Provider(one.base.ID)
+		}
+		if a == nil {
+			a = pool.Provider(one.theirs.ID)
 		}
 		if a != nil {
 			if text, err := a.JSON(); err == nil {
