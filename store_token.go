@@ -31,10 +31,20 @@ func (s *Store) Token(ctx context.Context, r Ref) (Token, error) {
 	}
 	d, ok := snap.Token(t.Owner)
 	if !ok {
-		return Token{}, &Error{Action: "read token of", Key: r.String(), Err: ErrNotFound, Detail: "there is no token"}
+		return Token{}, Annotate(noToken(t.Path), "read token of", r.String())
 	}
 	t.Document = d
 	return t, nil
+}
+
+// noToken says that there is no token, and why, where a file outside of the parent
+// of configs/ is named: those are not read unless that was allowed.
+func noToken(path string) error {
+	if _, outside := NormalizeTokenPath(path); !outside {
+		return Errorf(ErrNotFound, "there is no token")
+	}
+	return Errorf(ErrNotFound, "there is no token: its file %q lies outside of the parent of configs/, and was not read", path).
+		WithHint("let the provider name a file inside, such as configs/TYPE/NAME.json; or keep the state in Redis, into which import --allow-external takes it")
 }
 
 // findToken finds out where the token of a provider is, or would be, stored.

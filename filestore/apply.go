@@ -102,7 +102,11 @@ func (s *Store) applyGroup(ctx context.Context, ops []poolkeeper.Op, results []p
 			results[i] = res
 			continue
 		}
-		data, err := encodeDecision(&ops[i], at, s.writer)
+		err := s.inside(&ops[i])
+		var data []byte
+		if err == nil {
+			data, err = encodeDecision(&ops[i], at, s.writer)
+		}
 		if err != nil {
 			results[i].Err = refusal(&ops[i], err)
 			continue

@@ -98,7 +98,7 @@ func (s *Store) look(ctx context.Context) (*theirs, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.report.setOutside(found)
+	s.setOutside(found)
 	// A file holds no ids but uuids: the others are ours.
 	if s.base.image != nil {
 		err := configdir.AdoptIDs(snap, s.base.image.Snapshot, nil, false, &configdir.CompareOptions{Dir: s.dir, Now: func() time.Time { return now }})

@@ -164,7 +164,7 @@ func (s *Store) begin(ctx context.Context, in *intent) error {
 	if err != nil {
 		return err
 	}
-	s.report.setOutside(found)
+	s.setOutside(found)
 	if len(snap.Types) == 0 && len(snap.Values) == 0 {
 		raw, err := s.tree.read(poolsPath)
 		if err != nil || raw == nil {

@@ -72,17 +72,23 @@ func (r *report) recent(now time.Time) []Note {
 }
 
 // setOutside remembers which token files a directory names that lie outside of
-// its parent: they are neither read nor written.
-func (r *report) setOutside(found *configdir.Report) {
+// its parent: they are neither read nor written. It logs those that are new.
+func (s *Store) setOutside(found *configdir.Report) {
 	var outside []string
 	for _, n := range found.Warnings {
 		if n.Code == configdir.CodeTokenOutside {
 			outside = append(outside, n.String())
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.outside = outside
+	s.report.mu.Lock()
+	known := s.report.outside
+	s.report.outside = outside
+	s.report.mu.Unlock()
+	for _, text := range outside {
+		if !slices.Contains(known, text) {
+			s.log.Warn(text, "dir", s.dir)
+		}
+	}
 }
 
 func (r *report) unfinished() bool {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 
+	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/transfer"
 	"github.com/spf13/cobra"
@@ -76,6 +77,10 @@ func (a *app) importDirectory(cmd *cobra.Command, opts *transfer.ImportOptions) 
 	set, err := a.settings()
 	if err != nil {
 		return nil, err
+	}
+	if set.Backend == settings.BackendFile && opts.AllowExternal {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrForbidden, "the directory is the store, which reads and writes nothing outside of its parent").
+			WithHint("leave --allow-external out, and let the providers name files inside; or import into Redis")
 	}
 	// What is wrong with the directory comes before what is wrong with
 	// the settings in it, and before any connection.
