@@ -98,8 +98,9 @@ var besideLines = []line{
 }
 
 // notBeside are the commands that a service is nothing to, and those that have a
-// test of their own beside one: status, journal repair, watch.
-var notBeside = []string{"serve", "bench", "version", "completion", "man", "status", "journal repair", "watch"}
+// test of their own beside one: status, journal repair, watch; retry and discard
+// have one that holds the journal.
+var notBeside = []string{"serve", "bench", "version", "completion", "man", "status", "journal repair", "journal retry", "journal discard", "watch"}
 
 // TestBesideCoversCommands: a command that is added is in the lists.
 func TestBesideCoversCommands(t *testing.T) {

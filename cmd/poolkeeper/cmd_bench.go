@@ -46,8 +46,8 @@ HGET by EVALSHA, -P 1, 100 clients), and with bare pipelined HINCRBY (-P 64).
 
 Then what a gateway reads is measured, from the copy that it keeps in memory, in a
 pool of 1,000 providers; and how long it takes from the call of an increment on one
-instance until others read it, idle and beside 10,000 increments a second. CALLERS is
-the number of the others there; these rows use all cores.
+instance until others read it, idle and beside 10,000 increments a second. CALLERS
+is the number of the others there; these rows use all cores.
 
 Then a directory of --import providers with a token each is made, imported,
 verified and exported, beside a loop over the same records that sends one HSET or

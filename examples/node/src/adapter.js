@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+
 import { StorageError } from './errors.js';
 import { Documents, ifThere, textOf } from './documents.js';
 import { write } from './json.js';
@@ -112,7 +114,7 @@ export class PoolkeeperStorageAdapter {
 
   /** Adds `n` to usageCount and moves lastUsed; the answer has the `usageCount`. */
   async incrementUsage(type, uuid, n = 1) {
-    return this.#write('POST', `${paths.provider(type, uuid)}/usage`, n === 1 ? undefined : { n });
+    return this.#write('POST', `${paths.provider(type, uuid)}/usage`, n === 1 ? undefined : { n }, { 'Idempotency-Key': randomUUID() });
   }
 
   /**

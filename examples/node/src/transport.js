@@ -33,8 +33,10 @@ export class Transport {
     try {
       return await this.#once(method, path, more);
     } catch (err) {
-      // A read may be sent again where the connection turned out to be dead.
-      if (method === 'GET' && err.stale) return await this.#once(method, path, more);
+      // A read may be sent again where the connection turned out to be dead, and so
+      // may what the service counts once under its key.
+      const again = method === 'GET' ? err.stale : more.headers?.['Idempotency-Key'] && err.lost;
+      if (again) return await this.#once(method, path, more);
       throw err;
     }
   }
@@ -71,6 +73,7 @@ export class Transport {
         clearTimeout(timer);
         const error = this.#lost(method, sent, 'indeterminate', `the connection failed: ${err.code ?? err.message}`);
         error.stale = req.reusedSocket && err.code === 'ECONNRESET';
+        error.lost = sent;
         reject(error);
       };
       req.on('error', fail);

@@ -98,6 +98,29 @@ describe('failures', () => {
     assert.equal((await service.adapter().getProvider(KIRO, ONE)).usageCount, was + 1);
   });
 
+  test('the answer is lost once: the increment is sent again, and counted once', async () => {
+    const was = (await service.adapter().getProvider(KIRO, ONE)).usageCount;
+    let lost = 0;
+    const proxy = await listen(0, (socket) => {
+      const to = net.connect(Number(new URL(service.config.url).port), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.pipe(to);
+      to.once('data', (answer) => {
+        if (lost++ > 0) socket.write(answer);
+        else {
+          socket.destroy(); // after the service has answered
+          to.destroy();
+        }
+      });
+    });
+    const adapter = service.adapter({ url: proxy.url });
+    assert.equal((await adapter.incrementUsage(KIRO, ONE)).usageCount, was + 1);
+    assert.equal(lost, 2);
+    await adapter.close();
+    await proxy.close();
+    assert.equal((await service.adapter().getProvider(KIRO, ONE)).usageCount, was + 1);
+  });
+
   test('no answer in time', async () => {
     const proxy = await listen(0, () => {});
     const adapter = service.adapter({ url: proxy.url, timeout: 50 });
