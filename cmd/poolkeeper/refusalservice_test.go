@@ -11,7 +11,8 @@ import (
 )
 
 // TestServiceWithoutStore takes the store away from a service: every request
-// is refused as such, none writes into the emptiness, and none tells a secret.
+// that needs it is refused as such, none writes into the emptiness, and none tells
+// a secret.
 func TestServiceWithoutStore(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -43,6 +44,7 @@ func TestServiceWithoutStore(t *testing.T) {
 				}
 				wg.Go(func() {
 					row := e.row("", "")
+					row.header["Cache-Control"] = "no-cache" // what is read must be current
 					status, _, body := b.send(&row)
 					code := problemCode(body)
 					if status != http.StatusServiceUnavailable || !strings.Contains(c.codes, code) || code == "" {
@@ -54,6 +56,10 @@ func TestServiceWithoutStore(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			// What need not be is read from the copy, and is never empty.
+			if status, _, body := b.send(&refusal{method: "GET", path: kiroPath}); status != http.StatusOK || !strings.Contains(body, kiroID) {
+				t.Errorf("a read of the copy: %d %s", status, body)
+			}
 			if status, _, body := b.send(&refusal{method: "GET", path: "/readyz"}); status != http.StatusServiceUnavailable {
 				t.Errorf("readyz: %d %s", status, body)
 			}
