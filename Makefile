@@ -19,7 +19,13 @@ EXACT_RUNS ?= 20
 # files, from a random one on; `make test-exact` does so at each.
 CRASH_EVERY ?= 5
 
-.PHONY: help build man run test test-node test-openapi test-limits test-exact check bench mutants fuzz lint clean
+# Tests that `make test` runs without the race detector, under which they would take
+# most of its time: those of much content, and the suite of backends on each further
+# kind of server, after one on which it runs with the detector.
+PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OverHTTP|Secured))$$
+PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./replica
+
+.PHONY: help build man run test test-node test-openapi test-plain test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,8 +42,8 @@ run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
 	scripts/require-systemd
-	@$(MAKE) --no-print-directory test-node test-openapi test-limits >&2
-	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -timeout 9m $(TESTFLAGS) ./...
+	@$(MAKE) --no-print-directory test-node test-openapi test-plain >&2
+	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -timeout 9m -skip '$(PLAIN)' $(TESTFLAGS) ./...
 
 test-node: ## test the Node example against the real service, on files and on Redis
 	scripts/require-redis
@@ -47,9 +53,9 @@ test-node: ## test the Node example against the real service, on files and on Re
 test-openapi: ## hold the service to its OpenAPI document with a validator of others, which is in a module of its own
 	cd internal/tools/openapicheck && $(GO) test -shuffle=on ./...
 
-test-limits: ## hold each backend to the limits of documents and files, at their edge, without the race detector
+test-plain: ## run without the race detector what moves much content, and the suite on further kinds of servers
 	scripts/require-redis
-	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./memstore ./filestore ./redisstore ./client -run '^TestLimits$$' -count=1 -timeout 9m
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -shuffle=on -timeout 9m -run '^TestLimits$$|$(PLAIN)' $(PLAIN_IN)
 
 test-exact: ## count while connections break and processes are killed, EXACT_RUNS (20) times; crash the store on files at each call
 	scripts/require-redis

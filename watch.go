@@ -24,7 +24,9 @@ const (
 	// ChangePool is of a pool as a whole: it is to be loaded. It may be gone.
 	// Without an After, that is so whatever is known of it.
 	ChangePool ChangeKind = "pool"
-	// ChangeTypes is of the order of the types.
+	// ChangeTypes is of the order of the types. A pool whose type is no longer
+	// among them is gone, though it may have been loaded as an empty one between
+	// that it was deleted and this.
 	ChangeTypes ChangeKind = "types"
 	// ChangeValue is of the value of Key, which is to be loaded. It may be gone.
 	// Without a name, it is of some or all values of that kind. The end of a

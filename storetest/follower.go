@@ -100,6 +100,11 @@ func (f *follower) take(c poolkeeper.Change) {
 		close(f.ready)
 	case poolkeeper.ChangeTypes:
 		f.copy.Types = f.load(poolkeeper.TypesKey).Types
+		for typ := range f.copy.Pools {
+			if !slices.Contains(f.copy.Types, typ) {
+				f.reload(poolkeeper.PoolKey(typ))
+			}
+		}
 	case poolkeeper.ChangeValue:
 		got := f.load(c.Key)
 		maps.DeleteFunc(f.copy.Values, func(k poolkeeper.Key, _ poolkeeper.Document) bool {

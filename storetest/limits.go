@@ -15,7 +15,7 @@ import (
 // may be is kept to the byte, also by another handle; one byte more is
 // [poolkeeper.ErrTooLarge] on every way in, and changes nothing. It is apart from
 // [Run], as it moves a few hundred megabytes: under the race detector only what is
-// small is run, and `make test-limits` runs all of it without.
+// small is run, and `make test-plain` runs all of it without.
 func Limits(t *testing.T, h Harness) {
 	cases := limitCases
 	if !raceDetector {
