@@ -110,7 +110,8 @@ export class PoolkeeperStorageAdapter {
     return this.#write('POST', `${paths.provider(type, uuid)}/rename`, { id: newUuid });
   }
 
-  // What traffic does. Each is counted once; none is sent again by itself.
+  // What traffic does. Each is counted once. An increment carries a key, and is sent
+  // again where the connection was lost; the others are not.
 
   /** Adds `n` to usageCount and moves lastUsed; the answer has the `usageCount`. */
   async incrementUsage(type, uuid, n = 1) {

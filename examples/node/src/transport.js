@@ -35,9 +35,14 @@ export class Transport {
     } catch (err) {
       // A read may be sent again where the connection turned out to be dead, and so
       // may what the service counts once under its key.
-      const again = method === 'GET' ? err.stale : more.headers?.['Idempotency-Key'] && err.lost;
-      if (again) return await this.#once(method, path, more);
-      throw err;
+      if (method === 'GET' && err.stale) return await this.#once(method, path, more);
+      if (!more.headers?.['Idempotency-Key'] || !err.lost) throw err;
+      try {
+        return await this.#once(method, path, more);
+      } catch (second) {
+        // Where that has no answer either, the first one is still the one in doubt.
+        throw second.status > 0 && second.status < 500 ? second : err;
+      }
     }
   }
 

@@ -121,6 +121,24 @@ describe('failures', () => {
     assert.equal((await service.adapter().getProvider(KIRO, ONE)).usageCount, was + 1);
   });
 
+  test('the answer is lost, and then nobody listens: it may have been applied', async () => {
+    const was = (await service.adapter().getProvider(KIRO, ONE)).usageCount;
+    let gone;
+    const proxy = await listen(0, (socket) => {
+      const to = net.connect(Number(new URL(service.config.url).port), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.pipe(to);
+      to.once('data', () => {
+        gone = proxy.close();
+        socket.destroy();
+        to.destroy();
+      });
+    });
+    await assert.rejects(service.adapter({ url: proxy.url }).incrementUsage(KIRO, ONE), { code: 'indeterminate', mayHaveBeenApplied: true });
+    await gone;
+    assert.equal((await service.adapter().getProvider(KIRO, ONE)).usageCount, was + 1);
+  });
+
   test('no answer in time', async () => {
     const proxy = await listen(0, () => {});
     const adapter = service.adapter({ url: proxy.url, timeout: 50 });
