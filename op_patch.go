@@ -32,6 +32,9 @@ func (op *Op) patched(current []byte) ([]byte, error) {
 	var err error
 	if op.Patch == MergePatch {
 		next, err = rawjson.MergePatch(current, op.Data)
+	} else if n := operations(op.Data); n > 1 && n > maxPatchWork/max(len(current), 1) {
+		return nil, Errorf(ErrTooLarge, "a JSON Patch of %d operations on %d bytes; the limit is %d of them", n, len(current), max(maxPatchWork/len(current), 1)).
+			WithHint("send fewer at a time, or a merge patch")
 	} else {
 		next, err = rawjson.JSONPatch(current, op.Data)
 	}
@@ -58,4 +61,17 @@ func (op *Op) patched(current []byte) ([]byte, error) {
 			WithHint("use rename")
 	}
 	return next, nil
+}
+
+// maxPatchWork bounds operations times bytes of a JSON Patch: each operation goes
+// through the whole document, and others may wait for it.
+const maxPatchWork = 256 << 20
+
+// operations is how many operations a JSON Patch has; 0 where it is none.
+func operations(patch []byte) (n int) {
+	_ = rawjson.Array(patch, func(int, []byte) error {
+		n++
+		return nil
+	})
+	return n
 }

@@ -25,6 +25,9 @@ func (s *Server) Serve(ctx context.Context, lns ...net.Listener) error {
 	}
 	var conns connections
 	hs := &http.Server{
+		// OPTIONS * is answered as all else is: by nobody without a key.
+		DisableGeneralOptionsHandler: true,
+
 		Handler:           conns.lastAnswers(s.Handler()),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,

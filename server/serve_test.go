@@ -356,3 +356,31 @@ func TestQuietLog(t *testing.T) {
 	}
 	equal(t, "log", log.String(), "")
 }
+
+// TestOptionsOfAll: OPTIONS * needs a key and a known host like all else.
+func TestOptionsOfAll(t *testing.T) {
+	srv := New(poolkeeper.New(emptyStore(t).Backend(), nil), &Options{Key: testKey})
+	ln := listen(t)
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx, ln) }()
+	for host, want := range map[string]int{"localhost": 401, "evil.example": 403} {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(c, "OPTIONS * HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		c.Close()
+		if err != nil || res.StatusCode != want {
+			t.Errorf("%s: %v, %v, want %d", host, res, err, want)
+		}
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}

@@ -101,6 +101,9 @@ func listens(path string) (bool, error) {
 		return false, poolkeeper.Errorf(poolkeeper.ErrForbidden, "its mode is %#o, so that others can reach it", perm).
 			WithHint("start the service again, which makes it anew, or chmod 600 it")
 	}
+	if !trusted(path, info) {
+		return false, errOtherUser
+	}
 	c, err := net.DialTimeout("unix", path, askWithin)
 	switch {
 	case err == nil:
@@ -109,11 +112,13 @@ func listens(path string) (bool, error) {
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.EINVAL):
 		return false, nil
 	case errors.Is(err, fs.ErrPermission):
-		return false, poolkeeper.Errorf(poolkeeper.ErrForbidden, "the socket belongs to another user").
-			WithHint("run the command as the user of the service")
+		return false, errOtherUser
 	}
 	return false, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", errors.Unwrap(err))
 }
+
+var errOtherUser = poolkeeper.Errorf(poolkeeper.ErrForbidden, "the socket belongs to another user").
+	WithHint("run the command as the user of the service")
 
 // ask shows the key that is configured, and then the one that is kept in the state
 // directory.

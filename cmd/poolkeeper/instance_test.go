@@ -407,3 +407,30 @@ func TestServeAgain(t *testing.T) {
 		t.Error("the socket of the first is gone")
 	}
 }
+
+// TestForgedSocket: root can connect to any socket, and shows its key to none that
+// somebody else has put into the state directory.
+func TestForgedSocket(t *testing.T) {
+	if os.Getuid() != 0 {
+		return // nobody else can be led there: the socket refuses
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "poolkeeper.sock")
+	ln, err := net.Listen("unix", path)
+	if err == nil {
+		err = errors.Join(os.Chmod(path, 0o600), os.Chown(path, 65534, 65534))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if there, err := listens(path); there || !errors.Is(err, poolkeeper.ErrForbidden) {
+		t.Errorf("the socket of another user: %v, %v", there, err)
+	}
+	if err := os.Chown(dir, 65534, 65534); err != nil { // whom the directory is trusted to
+		t.Fatal(err)
+	}
+	if there, err := listens(path); !there || err != nil {
+		t.Errorf("the socket of the owner of the directory: %v, %v", there, err)
+	}
+}
