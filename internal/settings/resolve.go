@@ -169,17 +169,17 @@ func (d *draft) join(said map[string]given) {
 			d.Backend = BackendRedis
 		}
 	}
+	// Credentials of a lower source belong to another server: never send them to
+	// this one. Those in the URL win.
+	own := d.urlCounts(said) && hasCredentials(d.redisURL)
+	if own || said["redis.password"].rank < place {
+		d.Redis.Password = Secret{}
+	}
+	if own || said["redis.username"].rank < place {
+		d.Redis.Username = ""
+	}
 	if d.urlCounts(said) {
 		d.Redis.URL = NewSecret(d.redisURL)
-		// Credentials of a lower source belong to another server: never send
-		// them to this one. Those in the URL win.
-		own := hasCredentials(d.redisURL)
-		if own || said["redis.password"].rank < place {
-			d.Redis.Password = Secret{}
-		}
-		if own || said["redis.username"].rank < place {
-			d.Redis.Username = ""
-		}
 		return
 	}
 	u := url.URL{Scheme: "redis", Host: net.JoinHostPort(d.host, strconv.Itoa(d.port)), Path: "/" + strconv.Itoa(d.db)}
@@ -205,8 +205,13 @@ func (d *draft) list(said map[string]given) {
 				g.source += ", not used: the URL counts"
 			}
 		case "redis.username", "redis.password":
-			if own := d.urlCounts(said) && hasCredentials(d.redisURL); value != "" && (own || d.urlCounts(said) && g.rank < d.place(said)) {
+			own := d.urlCounts(said) && hasCredentials(d.redisURL)
+			switch {
+			case value == "" || !own && g.rank >= d.place(said):
+			case d.urlCounts(said):
 				g.source += ", not used: the URL has its own, or is of a higher source"
+			default:
+				g.source += ", not used: the host is of a higher source"
 			}
 		case "redis.sentinelUsername", "redis.sentinelPassword", "redis.tlsCaFile", "redis.tlsCertFile", "redis.tlsKeyFile", "redis.tlsServerName":
 			if value != "" && g.rank < d.place(said) {
