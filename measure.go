@@ -29,6 +29,20 @@ type Measures struct {
 	Size *Size
 	// Copy is nil where reads are served from no copy.
 	Copy *CopyMeasures
+	// Queue is nil where nothing is queued while the store is away.
+	Queue *QueueMeasures
+}
+
+// QueueMeasures are figures of the ops that wait for the store.
+type QueueMeasures struct {
+	QueueInfo
+	Mode Mode
+	// InMode is for how long the Mode has lasted.
+	InMode time.Duration
+	// Queued are the ops that were queued, and Settled those that wait no more.
+	Queued, Settled uint64
+	// Transitions counts how often a mode began.
+	Transitions map[Mode]uint64
 }
 
 // BatchBounds are the upper bounds of the counts of [BatchSizes], but for the

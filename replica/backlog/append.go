@@ -59,7 +59,7 @@ func (b *Backlog) append(ctx context.Context, op *poolkeeper.Op) (uint64, error)
 		b.bytes -= e.bytes // what was reserved
 		e.Entry, e.seq = first, first
 		b.enter(e)
-		b.queued(e.QueuedOp)
+		b.queued(e.QueuedOp, false)
 	}, records...)
 	if err != nil {
 		b.mu.Lock()
@@ -87,7 +87,7 @@ func (b *Backlog) fold(ctx context.Context, base *entry, op *poolkeeper.Op) erro
 		end()
 		base.Op.N += op.N
 		base.Op.At = max(base.Op.At, op.At)
-		b.queued(poolkeeper.QueuedOp{Entry: base.Entry, Op: *op})
+		b.queued(poolkeeper.QueuedOp{Entry: base.Entry, Op: *op}, false)
 	}, w)
 	if err != nil {
 		b.mu.Lock()
@@ -97,9 +97,9 @@ func (b *Backlog) fold(ctx context.Context, base *entry, op *poolkeeper.Op) erro
 	return err
 }
 
-func (b *Backlog) queued(op poolkeeper.QueuedOp) {
+func (b *Backlog) queued(op poolkeeper.QueuedOp, sent bool) {
 	if b.hooks.Queued != nil {
-		b.hooks.Queued(op)
+		b.hooks.Queued(op, sent)
 	}
 }
 

@@ -69,7 +69,7 @@ func (b *Backlog) Retry(n uint64) (uint64, error) {
 		b.asideGone(n)
 		e.Entry, e.seq = seq, seq
 		b.enter(e)
-		b.queued(e.QueuedOp)
+		b.queued(e.QueuedOp, false)
 	}, append(w, data...))
 	return e.Entry, err
 }

@@ -40,15 +40,20 @@ type Options struct {
 // Hooks are told what happens, one thing at a time and in its order. They must not
 // call the Backlog. Each may be nil.
 type Hooks struct {
-	// Queued is called for each op that becomes durable: an increment that was added
-	// to another one has its number. Settled for each that waits no more, with what
-	// became of it.
-	Queued  func(poolkeeper.QueuedOp)
-	Settled func(poolkeeper.QueuedOp, poolkeeper.Result)
+	Observer
 	// Waits is called where a key has its first op that waits, and where it has
 	// none any more; Thawed where a request of it is settled.
 	Waits  func(key poolkeeper.Key, on bool)
 	Thawed func(key poolkeeper.Key)
+}
+
+// An Observer is told of each op that waits. Each may be nil.
+type Observer struct {
+	// Queued is called for each op that becomes durable: an increment that was added
+	// to another one has its number. sent says that the store may have executed it.
+	Queued func(op poolkeeper.QueuedOp, sent bool)
+	// Settled is called for each that waits no more, with what became of it.
+	Settled func(poolkeeper.QueuedOp, poolkeeper.Result)
 }
 
 // A Backlog is the ops of one directory that wait, or of the memory.
@@ -143,6 +148,18 @@ func empty(dir string) *Backlog {
 
 // Watch sets the hooks, before the backlog is used.
 func (b *Backlog) Watch(h Hooks) { b.hooks = h }
+
+// Observe tells an observer of all ops that wait now, in the order of each key, and
+// from then on of what happens, in place of the one of [Backlog.Watch].
+func (b *Backlog) Observe(o Observer) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hooks.Observer = o
+	for _, n := range sortedKeys(b.entries) {
+		e := b.entries[n]
+		b.queued(e.QueuedOp, e.touched)
+	}
+}
 
 // Durable reports whether what is queued survives the process.
 func (b *Backlog) Durable() bool { return b.journal != nil }

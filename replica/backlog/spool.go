@@ -41,7 +41,7 @@ func (b *Backlog) Freeze(f *poolkeeper.Frozen) error {
 				f.Ops[i].Entry = first
 				first++
 				b.enter(e)
-				b.queued(e.QueuedOp)
+				b.queued(e.QueuedOp, true)
 			}
 		}
 		f.Number = first

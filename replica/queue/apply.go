@@ -41,6 +41,13 @@ func (q *Queue) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 	return results
 }
 
+// away reports whether an error says that the store surely has not applied an op, as
+// it is away, or is not the one that it was.
+func away(err error) bool {
+	class := poolkeeper.ClassOf(err).Err
+	return class == poolkeeper.ErrUnavailable || class == poolkeeper.ErrLost
+}
+
 // linger is how long an op waits for those of its key that are being replayed.
 // Else callers that come back at once could add to them for ever: being queued
 // may be quicker than being applied.
@@ -97,7 +104,7 @@ func (q *Queue) apply(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result 
 			res.Status = q.status // the backlog has it by its request
 			q.suspect()
 			return res
-		case poolkeeper.ClassOf(res.Err).Err != poolkeeper.ErrUnavailable:
+		case !away(res.Err):
 			return res
 		}
 		q.suspect()

@@ -24,14 +24,24 @@ type Options struct {
 	// Probe is how often a store that is away is asked whether it is back, 200 ms
 	// where 0.
 	Probe time.Duration
+	// FallbackAfter is how long an outage lasts until it counts as persistent, 60 s
+	// where 0.
+	FallbackAfter time.Duration
+	// Standby says that there is something to serve while the store is empty: then
+	// what can wait is queued for whoever initialises it.
+	Standby bool
 	// Workers is how many keys are replayed at once, 64 where 0.
 	Workers int
 	// Chunk is how many ops of a key are replayed at once, 10,000 where 0.
 	Chunk int
-	// Queued and Settled are those of [backlog.Hooks].
-	Queued  func(poolkeeper.QueuedOp)
-	Settled func(poolkeeper.QueuedOp, poolkeeper.Result)
-	Logger  *slog.Logger
+	// Describe is what Info says of a store that was never reached.
+	Describe poolkeeper.Info
+	// Turned is called for each transition, one after the other. It must not call
+	// the Queue.
+	Turned func(from, to poolkeeper.Mode)
+	Logger *slog.Logger
+	// Now is the clock of what Info says; time.Now where nil.
+	Now func() time.Time
 }
 
 // A Queue is a [poolkeeper.Backend] that goes on while its source is away.
@@ -48,8 +58,10 @@ type Queue struct {
 	opts   Options
 	status poolkeeper.Status // of what is queued
 
-	resumed bool        // the requests of the last process are on their way; of whoever looks
-	down    atomic.Bool // the store was away when last asked, or never reached
+	resumed bool         // the requests of the last process are on their way; of whoever looks
+	down    atomic.Bool  // ops are not sent: the mode is one that queues
+	waiting atomic.Int64 // keys that have ops
+	counts  counts
 	ctx     context.Context
 	cancel  context.CancelFunc
 	probe   chan struct{} // asks for one
@@ -62,7 +74,8 @@ type Queue struct {
 	empty  map[poolkeeper.Key]chan struct{} // closed when no op of the key waits any more
 	paused bool                             // nothing is replayed
 	closed bool
-	lost   error // the store is not the one that the ops are for
+	state  state
+	adopt  string // the epoch that somebody has said is the right one
 }
 
 var _ poolkeeper.Backend = (*Queue)(nil)
@@ -87,8 +100,14 @@ func New(ctx context.Context, open func(context.Context) (Source, error), log *b
 	if q.opts.Chunk <= 0 {
 		q.opts.Chunk = 10_000
 	}
+	if q.opts.FallbackAfter <= 0 {
+		q.opts.FallbackAfter = time.Minute
+	}
 	if q.opts.Logger == nil {
 		q.opts.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	if q.opts.Now == nil {
+		q.opts.Now = time.Now
 	}
 	if !log.Durable() {
 		q.status = poolkeeper.Buffered
@@ -97,35 +116,69 @@ func New(ctx context.Context, open func(context.Context) (Source, error), log *b
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	q.paused = true // until the store was seen
 	q.down.Store(true)
-	log.Watch(backlog.Hooks{Queued: q.opts.Queued, Settled: q.opts.Settled, Thawed: q.mark, Waits: func(key poolkeeper.Key, on bool) {
-		if src := q.src.Load(); src != nil {
-			src.Hold(key, on)
-		}
-		if on {
-			q.mark(key)
-		} else {
-			q.emptied(key)
-		}
-	}})
+	q.counts.turned = map[poolkeeper.Mode]uint64{}
+	log.Watch(backlog.Hooks{Thawed: q.mark, Waits: q.waits})
+	q.Observe(nil, nil)
 	for _, key := range log.Keys() {
+		q.waiting.Add(1)
 		q.mark(key)
 	}
 	if err := q.connect(ctx); err != nil && !errors.Is(err, poolkeeper.ErrUnavailable) {
 		q.cancel()
 		return nil, err
 	}
-	if q.src.Load() != nil {
-		q.look()
-		if err := q.Err(); errors.Is(err, poolkeeper.ErrInvalid) {
-			q.cancel()
-			return nil, errors.Join(err, q.src.Load().Close())
-		}
+	q.look()
+	if err := q.Err(); errors.Is(err, poolkeeper.ErrInvalid) {
+		q.cancel()
+		return nil, errors.Join(err, q.src.Load().Close())
 	}
 	q.active.Go(q.watch)
 	for range q.opts.Workers {
 		q.active.Go(q.work)
 	}
 	return q, nil
+}
+
+// waits is told by the backlog where a key has its first op that waits, and where
+// it has none any more.
+func (q *Queue) waits(key poolkeeper.Key, on bool) {
+	if src := q.src.Load(); src != nil {
+		src.Hold(key, on)
+	}
+	if on {
+		q.waiting.Add(1)
+		q.mark(key)
+		return
+	}
+	q.emptied(key)
+	if q.waiting.Add(-1) == 0 {
+		q.suspect() // the replay has ended
+	}
+}
+
+// Observe tells of each op that waits now, in the order of each key, and from then
+// on of each that is queued, and of each that waits no more. sent says that the
+// store may have executed it. The functions must not call the Queue; each may be
+// nil, and takes the place of the one before.
+func (q *Queue) Observe(queued func(op poolkeeper.QueuedOp, sent bool), settled func(poolkeeper.QueuedOp, poolkeeper.Result)) {
+	first := true
+	q.log.Observe(backlog.Observer{
+		Queued: func(op poolkeeper.QueuedOp, sent bool) {
+			if !first {
+				q.counts.queued.Add(1)
+			}
+			if queued != nil {
+				queued(op, sent)
+			}
+		},
+		Settled: func(op poolkeeper.QueuedOp, res poolkeeper.Result) {
+			q.counts.settled.Add(1)
+			if settled != nil {
+				settled(op, res)
+			}
+		},
+	})
+	first = false
 }
 
 // Backlog is what waits.
@@ -135,7 +188,7 @@ func (q *Queue) Backlog() *backlog.Backlog { return q.log }
 func (q *Queue) Err() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.lost
+	return q.state.err
 }
 
 // Load implements poolkeeper.Backend: it is the source's.
@@ -159,15 +212,6 @@ func (q *Queue) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 }
 
 var errAway = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store was not reached yet")
-
-// Info implements poolkeeper.Backend.
-func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
-	src := q.src.Load()
-	if src == nil {
-		return poolkeeper.Info{Problem: errAway.Detail}, ctx.Err()
-	}
-	return src.Info(ctx)
-}
 
 // Close implements poolkeeper.Backend. What waits goes on when the backlog is
 // opened again.

@@ -35,10 +35,9 @@ func TestOutage(t *testing.T) {
 				defer mu.Unlock()
 				events = append(events, fmt.Sprintf(format, args...))
 			}
-			q := r.queue(r.srv.SocketURL(), dir, &queue.Options{
-				Queued:  func(op poolkeeper.QueuedOp) { note("queued %s %s", op.Op.Kind, op.Op.Subject()) },
-				Settled: func(op poolkeeper.QueuedOp, res poolkeeper.Result) { note("settled %s %v", op.Op.Kind, res.Err) },
-			})
+			q := r.queue(r.srv.SocketURL(), dir, nil)
+			q.Observe(func(op poolkeeper.QueuedOp, _ bool) { note("queued %s %s", op.Op.Kind, op.Op.Subject()) },
+				func(op poolkeeper.QueuedOp, res poolkeeper.Result) { note("settled %s %v", op.Op.Kind, res.Err) })
 			r.must(q, useOp("a", 1), poolkeeper.Applied)
 			r.srv.Stop()
 			r.must(q, useOp("a", 10), want)

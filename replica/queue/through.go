@@ -22,16 +22,6 @@ func (q *Queue) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
 	return poolkeeper.New(src.Source, nil).Watch(ctx, fn)
 }
 
-// Measure makes the layer a poolkeeper.Meter, as what it is over may be one.
-func (q *Queue) Measure(ctx context.Context) poolkeeper.Measures {
-	if src := q.src.Load(); src != nil {
-		if m, ok := src.Source.(poolkeeper.Meter); ok {
-			return m.Measure(ctx)
-		}
-	}
-	return poolkeeper.Measures{}
-}
-
 // MarkImport makes the layer a poolkeeper.ImportMarker. What it is over need not
 // be one: then nothing is marked.
 func (q *Queue) MarkImport(ctx context.Context, run string, unfinished bool) error {

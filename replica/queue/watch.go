@@ -37,54 +37,108 @@ func (q *Queue) watch() {
 	}
 }
 
-// look asks the store once whether it is there.
+// look asks the store once whether it is there, and goes on accordingly.
 func (q *Queue) look() bool {
-	if q.src.Load() == nil {
-		if err := q.connect(q.ctx); err != nil {
-			if !errors.Is(err, poolkeeper.ErrUnavailable) && q.ctx.Err() == nil {
-				q.mu.Lock()
-				q.lost = err
-				q.mu.Unlock()
-			}
-			return false
-		}
-	}
-	info, err := q.src.Load().Info(q.ctx)
-	if err != nil {
+	next := q.examine()
+	if q.ctx.Err() != nil {
 		return false
 	}
-	var lost error
-	switch known := q.log.Epoch(); {
-	case !info.Ready:
-	case known != "" && known != info.Epoch && q.log.State().Ops > 0:
-		lost = poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that the queued ops are for").
-			WithHint("check it before anything is written; list what is queued: poolkeeper journal list")
-	default:
-		if lost = q.resume(); lost != nil {
-			break
-		}
-		if err := q.log.SetEpoch(info.Epoch); err != nil {
-			q.opts.Logger.Warn("the epoch of the store cannot be noted", "error", err)
-		}
-	}
-	up := info.Ready && lost == nil
-	// A store that is empty, foreign or closed to us says so itself, to each caller;
-	// one that was ours is gone for a while.
-	down := !up && (q.log.Epoch() != "" || q.log.State().Ops > 0)
-	if was := q.down.Swap(down); was != down {
-		if down {
-			q.opts.Logger.Warn("the store is away: writes are queued", "problem", info.Problem, "error", lost)
-		} else {
-			q.opts.Logger.Info("the store is back: what is queued is replayed", "ops", q.log.State().Ops)
-		}
-	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.paused, q.lost = !up, lost
+	up := q.turn(next)
+	q.paused = !up
 	if up {
 		q.wake.Broadcast()
 	}
+	q.mu.Unlock()
 	return up
+}
+
+// examine finds out how the store is.
+func (q *Queue) examine() state {
+	if q.src.Load() == nil {
+		if err := q.connect(q.ctx); err != nil {
+			return q.judge(q.opts.Describe, err)
+		}
+	}
+	src := q.src.Load()
+	info, err := src.Info(q.ctx)
+	if err == nil && !info.Ready { // what keeps it from that is what a read meets
+		if _, err = src.Source.Load(q.ctx, poolkeeper.TypesKey); err == nil {
+			if info, err = src.Info(q.ctx); err == nil && !info.Ready {
+				err = poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s", info.Problem)
+			}
+		}
+	}
+	if errors.Is(err, poolkeeper.ErrLost) {
+		info, err = q.reopen(info)
+	}
+	if err == nil {
+		err = q.accept(info)
+	}
+	return q.judge(info, err)
+}
+
+// accept takes a store that is ready for the one that the ops are for, if it is
+// that one, or the one that was put in its place.
+func (q *Queue) accept(info poolkeeper.Info) error {
+	known := q.log.Epoch()
+	if known != "" && known != info.Epoch && q.log.State().Ops > 0 && !q.succeeds(q.src.Load().Source, known, info.Epoch) {
+		return poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that the queued ops are for").
+			WithHint("if it is the right one, let them be brought to it: poolkeeper recover --adopt; what is queued: poolkeeper journal list")
+	}
+	if err := q.resume(); err != nil {
+		return err
+	}
+	if err := q.log.SetEpoch(info.Epoch); err != nil {
+		q.opts.Logger.Warn("the epoch of the store cannot be noted", "error", err)
+	}
+	return nil
+}
+
+// succeeds reports whether a store was put in the place of the one with a known
+// epoch.
+func (q *Queue) succeeds(src Source, known, epoch string) bool {
+	q.mu.Lock()
+	adopted := q.adopt == epoch
+	q.mu.Unlock()
+	if adopted {
+		return true
+	}
+	snap, err := src.Load(q.ctx, poolkeeper.MetaKey)
+	return err == nil && snap.Meta[poolkeeper.MetaRecovered] == known
+}
+
+// reopen looks at what is there in place of the store that was opened, and goes on
+// with it where it was put there for that.
+func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
+	fresh, err := q.open(q.ctx)
+	if err != nil {
+		return info, err
+	}
+	found, err := fresh.Info(q.ctx)
+	switch {
+	case err != nil:
+	case !found.Ready:
+		err = poolkeeper.Errorf(poolkeeper.ErrLost, "the store has lost everything: %s", found.Problem).
+			WithHint("put back what this instance has: poolkeeper recover")
+	case !q.succeeds(fresh, q.log.Epoch(), found.Epoch):
+		err = poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that was written to").
+			WithHint("if it is the right one, go on with it: poolkeeper recover --adopt")
+	}
+	if err != nil { // the one before goes on refusing
+		return found, errors.Join(err, fresh.Close())
+	}
+	for _, key := range q.log.Keys() {
+		fresh.Hold(key, true)
+	}
+	q.resumed = false
+	was := q.src.Swap(&opened{fresh})
+	q.active.Go(func() {
+		if err := was.Close(); err != nil {
+			q.opts.Logger.Warn("the store that was lost was not closed well", "error", err)
+		}
+	})
+	return found, nil
 }
 
 // connect opens the source.

@@ -1,0 +1,56 @@
+package poolkeeper
+
+// A Mode says how an instance serves that goes on while its store is away.
+type Mode string
+
+// The modes. In all of them reads come from the copy, as far as one was made. What
+// is said of writes is said of those that can wait, see [Op.Queueable]; others are
+// refused unless the store is there.
+const (
+	// ModeOnline: the store is there, and has all that was acknowledged.
+	ModeOnline Mode = "online"
+	// ModeReplaying: the store is there, and what was queued is brought to it.
+	ModeReplaying Mode = "replaying"
+	// ModeDegraded: the store is away, and writes are queued.
+	ModeDegraded Mode = "degraded"
+	// ModeFallback: the store has been away for so long that it counts as
+	// persistent. Writes are queued, and the fallback directory is kept current.
+	ModeFallback Mode = "fallback"
+	// ModeEmpty: the store is there and was never initialised. Where there is a
+	// directory to serve meanwhile, writes are queued.
+	ModeEmpty Mode = "empty"
+	// ModeForeign: there are keys in the store that Poolkeeper did not write.
+	// Writes are refused.
+	ModeForeign Mode = "foreign"
+	// ModeLost: the store is not the one that was written to: empty now, or of
+	// another content. It is not believed; writes are queued.
+	ModeLost Mode = "lost"
+	// ModeRefused: the store refuses the credentials or this version, for an
+	// operator to mend. Writes are refused.
+	ModeRefused Mode = "refused"
+)
+
+// Queues reports whether writes that can wait are queued in this mode, and not
+// sent.
+func (m Mode) Queues() bool {
+	return m == ModeDegraded || m == ModeFallback || m == ModeEmpty || m == ModeLost
+}
+
+// Modes returns all modes.
+func Modes() []Mode {
+	return []Mode{ModeOnline, ModeReplaying, ModeDegraded, ModeFallback, ModeEmpty, ModeForeign, ModeLost, ModeRefused}
+}
+
+// MetaRecovered is the fact about a store that was put in the place of one that was
+// lost: the epoch of that one.
+const MetaRecovered = "recoveredFrom"
+
+// A QueueInfo says how much was acknowledged that the store does not have yet.
+type QueueInfo struct {
+	Ops     int   `json:"ops"`     // that wait; increments that were added to another one are one with it
+	Frozen  int   `json:"frozen"`  // requests that were sent, and whose outcome is not known
+	Aside   int   `json:"aside"`   // ops that could not be applied, for a person to decide
+	Bytes   int64 `json:"bytes"`   // of all that
+	Dropped int64 `json:"dropped"` // ops that were ever given up for want of room
+	Durable bool  `json:"durable"` // whether it survives the process
+}

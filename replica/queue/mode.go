@@ -1,0 +1,211 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// A state is how the store was when it was last looked at.
+type state struct {
+	mode  poolkeeper.Mode
+	since time.Time // when the mode began
+	away  time.Time // when the outage began; zero where there is none
+	err   error     // why the store is not used
+	info  poolkeeper.Info
+	ops   int // that waited then
+}
+
+type counts struct {
+	queued, settled atomic.Uint64
+	turned          map[poolkeeper.Mode]uint64 // guarded by the mutex of the Queue
+}
+
+// judge says which mode a look at the store leads to.
+func (q *Queue) judge(info poolkeeper.Info, err error) state {
+	next := state{info: info, err: err, ops: q.log.State().Ops}
+	if err == nil {
+		next.mode = poolkeeper.ModeOnline
+		if q.waiting.Load() > 0 {
+			next.mode = poolkeeper.ModeReplaying
+		}
+		return next
+	}
+	known := q.log.Epoch() != ""
+	switch poolkeeper.ClassOf(err).Err {
+	case poolkeeper.ErrUninitialized:
+		next.mode = poolkeeper.ModeEmpty
+		if known { // it was not empty before
+			next.mode = poolkeeper.ModeLost
+			next.err = poolkeeper.Errorf(poolkeeper.ErrLost, "the store is empty, and was not when this instance last saw it").
+				WithHint("put back what this instance has: poolkeeper recover")
+		}
+	case poolkeeper.ErrForeign:
+		next.mode = poolkeeper.ModeForeign
+	case poolkeeper.ErrLost, poolkeeper.ErrInvalid:
+		next.mode = poolkeeper.ModeLost
+	case poolkeeper.ErrForbidden:
+		next.mode = poolkeeper.ModeRefused
+	default:
+		next.mode = poolkeeper.ModeDegraded
+	}
+	return next
+}
+
+// turn goes on in the mode of a look at the store, and says so where it is another
+// one. It returns whether the store is used. The mutex is held: the backlog, whose
+// hooks take it, must not be asked.
+func (q *Queue) turn(next state) (up bool) {
+	now := q.opts.Now()
+	was := q.state
+	if next.mode == poolkeeper.ModeDegraded {
+		if next.away = was.away; next.away.IsZero() {
+			next.away = now
+		}
+		if now.Sub(next.away) >= q.opts.FallbackAfter {
+			next.mode = poolkeeper.ModeFallback
+		}
+	}
+	if next.since = was.since; next.mode != was.mode {
+		next.since = now
+	}
+	q.state = next
+	up = next.mode == poolkeeper.ModeOnline || next.mode == poolkeeper.ModeReplaying
+	// An empty store says so itself to each caller, where there is nothing to serve
+	// meanwhile.
+	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.opts.Standby || q.waiting.Load() > 0) || q.src.Load() == nil)
+	if next.mode != was.mode {
+		q.counts.turned[next.mode]++
+		q.say(was, now)
+		if q.opts.Turned != nil {
+			q.opts.Turned(was.mode, next.mode)
+		}
+	}
+	return up
+}
+
+// say logs a transition, in one line.
+func (q *Queue) say(was state, now time.Time) {
+	args := []any{"mode", string(q.state.mode)}
+	if was.mode != "" {
+		args = append(args, "before", string(was.mode), "lasted", now.Sub(was.since).Round(time.Millisecond).String())
+	}
+	if q.state.ops > 0 {
+		args = append(args, "queued", q.state.ops)
+	}
+	if q.state.err != nil {
+		args = append(args, "problem", q.state.err)
+	}
+	switch q.state.mode {
+	case poolkeeper.ModeOnline:
+		q.opts.Logger.Info("the store is there", args...)
+	case poolkeeper.ModeReplaying:
+		q.opts.Logger.Info("the store is back: what is queued is brought to it", args...)
+	case poolkeeper.ModeDegraded:
+		q.opts.Logger.Warn("the store is away: reads go on from the copy, writes are queued", args...)
+	case poolkeeper.ModeFallback:
+		q.opts.Logger.Warn("the store stays away: the fallback directory is kept current", args...)
+	case poolkeeper.ModeEmpty:
+		q.opts.Logger.Error("the store is empty: run poolkeeper import or poolkeeper init", args...)
+	case poolkeeper.ModeForeign:
+		q.opts.Logger.Error("the store holds what Poolkeeper did not write: nothing is written to it", args...)
+	case poolkeeper.ModeLost:
+		q.opts.Logger.Error("the store is not the one that was written to: it is not believed, and writes are queued", args...)
+	case poolkeeper.ModeRefused:
+		q.opts.Logger.Error("the store refuses this instance", args...)
+	}
+}
+
+// Mode is how the Queue serves.
+func (q *Queue) Mode() poolkeeper.Mode {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state.mode
+}
+
+// Info implements poolkeeper.Backend. A store that is not used is described as it
+// was when it was last looked at: nobody waits for one that does not answer.
+func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
+	q.mu.Lock()
+	state, closed := q.state, q.closed
+	q.mu.Unlock()
+	if closed {
+		return poolkeeper.Info{}, &poolkeeper.Error{Err: poolkeeper.ErrClosed}
+	}
+	info := state.info
+	if src := q.src.Load(); src != nil && !q.down.Load() {
+		var err error
+		if info, err = src.Info(ctx); err != nil {
+			return info, err
+		}
+	}
+	if ctx.Err() != nil {
+		return info, ctx.Err()
+	}
+	q.describe(&info, state)
+	return info, nil
+}
+
+func (q *Queue) describe(info *poolkeeper.Info, state state) {
+	info.Mode, info.Since = state.mode, state.since.UnixMilli()
+	// Where the store is asked and is ready, or what can wait is queued.
+	info.Serving = info.Ready || q.down.Load() && state.mode.Queues()
+	if state.err != nil {
+		info.Ready = false
+		if info.Problem == "" || errors.Is(state.err, poolkeeper.ErrLost) {
+			info.Problem = state.err.Error()
+		}
+	}
+	queue := q.info()
+	info.Queue = &queue
+}
+
+func (q *Queue) info() poolkeeper.QueueInfo {
+	s := q.log.State()
+	return poolkeeper.QueueInfo{Ops: s.Ops, Frozen: s.Frozen, Aside: s.Aside, Bytes: s.Bytes, Dropped: s.Dropped, Durable: q.log.Durable()}
+}
+
+// Measure makes the layer a poolkeeper.Meter, as what it is over may be one.
+func (q *Queue) Measure(ctx context.Context) poolkeeper.Measures {
+	var m poolkeeper.Measures
+	if src := q.src.Load(); src != nil && !q.down.Load() {
+		if meter, ok := src.Source.(poolkeeper.Meter); ok {
+			m = meter.Measure(ctx)
+		}
+	}
+	info := q.info()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	m.Queue = &poolkeeper.QueueMeasures{
+		QueueInfo: info, Mode: q.state.mode, InMode: q.opts.Now().Sub(q.state.since),
+		Queued: q.counts.queued.Load(), Settled: q.counts.settled.Load(), Transitions: map[poolkeeper.Mode]uint64{},
+	}
+	for mode, n := range q.counts.turned {
+		m.Queue.Transitions[mode] = n
+	}
+	return m
+}
+
+// Adopt takes the store that is there now for the one that the queued ops are for,
+// whatever its content. ErrUnavailable where there is none that is ready.
+func (q *Queue) Adopt(ctx context.Context) error {
+	fresh, err := q.open(ctx)
+	if err != nil {
+		return err
+	}
+	info, err := fresh.Info(ctx)
+	if err = errors.Join(err, fresh.Close()); err != nil {
+		return err
+	}
+	if !info.Ready {
+		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store is not ready: %s", info.Problem)
+	}
+	q.mu.Lock()
+	q.adopt = info.Epoch
+	q.mu.Unlock()
+	q.suspect()
+	return nil
+}
