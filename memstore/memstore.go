@@ -42,6 +42,9 @@ var _ poolkeeper.Backend = (*Store)(nil)
 type Options struct {
 	// Now is the clock by which sessions and aliases end; time.Now where nil.
 	Now func() time.Time
+	// Told is called for each change, in the order of the ops, before Apply or Commit
+	// returns; it must not use the Store. It may be nil.
+	Told func(poolkeeper.Change)
 }
 
 // A Store is a [poolkeeper.Backend] in memory. It starts uninitialised: Restore
@@ -73,6 +76,7 @@ type Store struct {
 	// looked for.
 	sweepAt int
 
+	told     func(poolkeeper.Change)
 	watchers []*feed.Queue[poolkeeper.Change]
 	change   poolkeeper.Change // what the op under way does to its pool, for them
 
@@ -84,8 +88,11 @@ type Store struct {
 // New returns an uninitialised Store.
 func New(opts *Options) *Store {
 	s := &Store{now: time.Now, writer: randomHex(8)}
-	if opts != nil && opts.Now != nil {
-		s.now = opts.Now
+	if opts != nil {
+		s.told = opts.Told
+		if opts.Now != nil {
+			s.now = opts.Now
+		}
 	}
 	s.at, s.by = s.millis, s.writer
 	return s

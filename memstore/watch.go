@@ -55,7 +55,7 @@ func (s *Store) endWatches() {
 	s.watchers = nil
 }
 
-func (s *Store) watched() bool { return len(s.watchers) > 0 }
+func (s *Store) watched() bool { return len(s.watchers) > 0 || s.told != nil }
 
 // willPut says of the op under way that a provider has become what it is now.
 func (s *Store) willPut(p *provider) {
@@ -98,6 +98,9 @@ func (s *Store) tell(key poolkeeper.Key, before, after poolkeeper.Revision) {
 		}
 	}
 	c.Key, c.Before, c.After = key, before, after
+	if s.told != nil {
+		s.told(c)
+	}
 	for _, queue := range s.watchers {
 		queue.Put(c, 256+len(c.Definition)+256*len(c.States))
 	}

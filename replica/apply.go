@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -18,12 +19,17 @@ func (r *Replica) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.
 		return results
 	}
 	if len(ops) == 1 {
-		if res := &results[0]; res.Err == nil && ops[0].IsRuntime() {
+		if res := &results[0]; waits(res) {
+			return results // whoever reads has it laid over the copy
+		} else if res.Err == nil && ops[0].IsRuntime() {
 			if f := (*r.pools.Load())[ops[0].Key.Type]; f != nil {
 				f.owe(res.Revision.Number)
 				return results
 			}
 		}
+	}
+	if slices.ContainsFunc(results, func(res poolkeeper.Result) bool { return waits(&res) }) {
+		r.layOver()
 	}
 	r.settle(ctx, ops, results)
 	return results
@@ -38,6 +44,7 @@ func (r *Replica) settle(ctx context.Context, ops []poolkeeper.Op, results []poo
 		op, res := &ops[i], &results[i]
 		pool := op.Key.Kind == poolkeeper.KindPool
 		switch {
+		case waits(res):
 		case res.Err != nil && r.explains(op, res.Err), op.Key.Kind == poolkeeper.KindFile:
 		case res.Err != nil && pool:
 			r.compare(ctx, op)

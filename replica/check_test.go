@@ -61,8 +61,8 @@ func TestHiddenIsFound(t *testing.T) {
 
 func second(_ poolkeeper.Result, err error) error { return err }
 
-// TestStoreSetBack: a store that comes back older than the copy is not believed,
-// and that shows.
+// TestStoreSetBack: a store that comes back older than the copy is not believed
+// until those who could mend it had the time for that, and that shows.
 func TestStoreSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		older, newer := memstore.New(nil), memstore.New(nil)
@@ -72,7 +72,7 @@ func TestStoreSetBack(t *testing.T) {
 			}
 		}
 		ref := poolkeeper.Ref{Type: "claude-kiro-oauth", ID: "00000000-0000-4000-8000-000000000001"}
-		source := &faulty{Store: newer}
+		source := &faulty{Store: newer, epoch: "of both"}
 		b := over(t, source, time.Now)
 		st := poolkeeper.New(b, nil)
 		defer st.Close()
@@ -103,6 +103,21 @@ func TestStoreSetBack(t *testing.T) {
 		}
 		if info, err := st.Info(t.Context()); err != nil || !strings.Contains(strings.Join(info.Warnings, " "), "older") || b.Measure(t.Context()).Copy.Older == 0 {
 			t.Errorf("Info: %+v, %v", info, err)
+		}
+		// Where nobody mends it, it is as it is, and its changes show.
+		time.Sleep(10 * time.Second)
+		if tok, err := st.Token(t.Context(), ref); err != nil || string(tok.Data) != `{"at":0}` {
+			t.Errorf("ten seconds later the token is read as %s, %v", tok.Data, err)
+		}
+		if p, err := st.Provider(t.Context(), ref); err != nil || p.Count(poolkeeper.UsageCount) != 1 {
+			t.Errorf("ten seconds later the provider is read as %+v, %v", p, err)
+		}
+		if _, err := poolkeeper.New(older, nil).Usage(t.Context(), ref, 7); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := b.View().Provider(ref).Count(poolkeeper.UsageCount); n != 8 {
+			t.Errorf("after that the counter is %d", n)
 		}
 		newer.Close()
 	})

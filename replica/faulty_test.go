@@ -23,6 +23,8 @@ type faulty struct {
 
 	refusal error // of every watch
 
+	epoch string // that it says it has
+
 	away                                  atomic.Bool
 	loads                                 atomic.Int64
 	dropped, doubled, moved, ended, turns atomic.Int64
@@ -41,6 +43,9 @@ func (f *faulty) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.
 	time.Sleep(f.loading / 2)
 	if e := f.gone(); e != nil {
 		return nil, e
+	}
+	if err == nil && snap.Meta["epoch"] != "" && f.epoch != "" {
+		snap.Meta["epoch"] = f.epoch
 	}
 	return snap, err
 }

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -71,8 +72,8 @@ func (r *Replica) lost(err error) (was bool) {
 		r.counts.lost.Add(1)
 	}
 	r.giveUp()
-	r.deafen(poolkeeper.Errorf(poolkeeper.ErrUnavailable, "changes of the store are not heard for now"))
-	if r.view.Load() == nil {
+	r.deafen(errDeaf)
+	if r.view.Load() == nil || !r.tried {
 		r.attempted()
 	}
 	return was
@@ -80,6 +81,7 @@ func (r *Replica) lost(err error) (was bool) {
 
 // attempted wakes those who wait until the copy is made.
 func (r *Replica) attempted() {
+	r.tried = true
 	close(r.attempt)
 	r.attempt = make(chan struct{})
 }
@@ -117,10 +119,7 @@ func (r *Replica) ready() {
 		r.begin(f)
 	}
 	clear(r.failing)
-	for _, key := range everyValue {
-		r.owed[key] = true
-		r.ask(key, nil)
-	}
+	r.owed[poolkeeper.TypesKey] = true // and the others, when it is known which store it is
 	turn := r.turn
 	r.spawn(func() { r.survey(turn) })
 }
@@ -137,6 +136,9 @@ func (r *Replica) settled() {
 		r.since, r.trouble = time.Time{}, nil
 		if r.view.Load() == nil {
 			r.show()
+			r.layOverLocked()
+			r.attempted()
+		} else if !r.tried {
 			r.attempted()
 		}
 	}
@@ -163,10 +165,19 @@ func (r *Replica) show() {
 	types := make([]string, 0, len(all))
 	for _, typ := range r.types {
 		if f := all[typ]; f != nil && f.view != nil {
-			pools[typ] = f.view
+			pools[typ] = r.overlaid(typ, f.view)
 			types = append(types, typ)
 		}
 	}
+	var fresh []string // of which the store has nothing yet
+	for key, ov := range r.over.keys {
+		if key.Kind == poolkeeper.KindPool && ov.view != nil && pools[key.Type] == nil {
+			pools[key.Type] = ov.view
+			fresh = append(fresh, key.Type)
+		}
+	}
+	slices.Sort(fresh)
+	types = append(types, fresh...)
 	r.view.Store(poolkeeper.NewView(types, pools))
 }
 

@@ -30,6 +30,7 @@ func (r *Replica) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper
 	if poolkeeper.ReadsCurrent(ctx) {
 		return r.loadCurrent(ctx, keys)
 	}
+	r.layOver()
 	if len(keys) == 0 {
 		keys = everything
 	}
@@ -90,14 +91,13 @@ func (rd *reading) one(key poolkeeper.Key) error {
 		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "nothing can be loaded under a key of kind %q", string(key.Kind))
 	case isKind(key):
 		now := rd.r.opts.Now()
-		rd.r.values.of(key.Kind).Range(func(k, d any) bool {
-			if d := d.(*poolkeeper.Document); !expired(d, now) {
-				rd.snap.Values[k.(poolkeeper.Key)] = *d
+		rd.r.eachValue(key.Kind, func(key poolkeeper.Key, d *poolkeeper.Document) {
+			if !expired(d, now) {
+				rd.snap.Values[key] = *d
 			}
-			return true
 		})
 	default:
-		if d, ok := rd.r.values.get(key); ok && !expired(d, rd.r.opts.Now()) {
+		if d, ok := rd.r.value(key); ok && !expired(d, rd.r.opts.Now()) {
 			rd.snap.Values[key] = *d
 		}
 	}

@@ -204,15 +204,17 @@ func (r *Replica) reload(ctx context.Context, f *followed, why cause) {
 func (r *Replica) arrived(f *followed, view *poolkeeper.PoolView, floor uint64) (again bool) {
 	before, was := f.rev, f.view
 	switch {
-	case view != nil && f.view != nil && view.Revision().Number < f.rev.Number:
-		// A store that was set back is not believed.
-		r.counts.older.Add(1)
-		r.opts.Logger.Error("the store has an older pool than the copy, which is kept", "pool", f.typ)
+	case view != nil && f.view != nil && view.Revision().Number < f.rev.Number && r.setBack(poolkeeper.PoolKey(f.typ)):
 		return false
 	case view != nil && f.view != nil && f.continues(view.Revision()):
 		// It was told how the pool became what was loaded, and so is who watches.
 		return !r.catchUp(f)
 	case view != nil:
+		if view.Revision().Number < f.rev.Number { // what readers were to see is gone
+			f.heard, floor = 0, 0
+			f.reached.Store(0)
+			f.owed.Store(0)
+		}
 		f.view, f.rev = view, view.Revision()
 		floor = max(floor, f.rev.Number)
 		if !slices.Contains(r.types, f.typ) {
@@ -222,6 +224,7 @@ func (r *Replica) arrived(f *followed, view *poolkeeper.PoolView, floor uint64) 
 		f.view, f.rev = nil, poolkeeper.Revision{}
 		r.types = slices.DeleteFunc(slices.Clone(r.types), func(t string) bool { return t == f.typ })
 	}
+	delete(r.older, poolkeeper.PoolKey(f.typ))
 	f.aliases.Clear()
 	r.reshow()
 	f.reach(floor)

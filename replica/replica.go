@@ -36,6 +36,12 @@ type Options struct {
 	// CheckEvery is how often the copy is compared with the store, to find what
 	// no change told of; 30 s where 0.
 	CheckEvery time.Duration
+	// Base is what the copy is until the source was heard: the last snapshot of it,
+	// or what is to be served while the source is empty. The Replica keeps it.
+	Base *poolkeeper.Snapshot
+	// Patience is how long Open waits for the source where there is a Base, 300 ms
+	// where 0.
+	Patience time.Duration
 }
 
 // A Replica is a [poolkeeper.Backend] over another one. Reads come from a copy
@@ -65,6 +71,7 @@ type Replica struct {
 	work   sync.WaitGroup
 	closed atomic.Bool
 	poke   chan struct{} // holds a token where the source is to be tried at once
+	over   overlays      // what waits for the store
 	counts counts
 
 	view   atomic.Pointer[poolkeeper.View] // nil until everything was loaded
@@ -73,6 +80,8 @@ type Replica struct {
 	meta   atomic.Pointer[map[string]string]
 	// following says that there is a copy, or that one is being made.
 	following atomic.Bool
+	tried     bool   // once it was found out whether the source can be heard; guarded by mu
+	epoch     string // of the store that the copy is of; guarded by mu
 
 	mu        sync.Mutex
 	types     []string
@@ -81,9 +90,10 @@ type Replica struct {
 	surveying bool   // all is compared with the source, or loaded
 	loading   int    // pools that are being loaded
 	asked     map[poolkeeper.Key]*ask
-	asking    bool                    // a goroutine loads what is asked
-	owed      map[poolkeeper.Key]bool // what is loaded when changes begin to be told, and was not yet
-	failing   map[poolkeeper.Key]bool // what could not be loaded
+	asking    bool                         // a goroutine loads what is asked
+	owed      map[poolkeeper.Key]bool      // what is loaded when changes begin to be told, and was not yet
+	failing   map[poolkeeper.Key]bool      // what could not be loaded
+	older     map[poolkeeper.Key]time.Time // of what the store has something older, and since when
 	names     names
 	since     time.Time
 	trouble   error         // why changes are not told, or something was not loaded
@@ -100,12 +110,13 @@ var (
 )
 
 // Open returns a Replica of a source, which it then owns. It waits until the copy
-// is made, or cannot be made for now: until it is, reads go to the source. The
+// is made, or cannot be made for now: until it is, reads go to the source, or where
+// there is a Base, it is the copy. The
 // context covers the opening only; when it ends first, the source is closed.
 func Open(ctx context.Context, source Source, opts *Options) (*Replica, error) {
 	r := &Replica{
 		source: source, poke: make(chan struct{}, 1), attempt: make(chan struct{}),
-		asked: map[poolkeeper.Key]*ask{}, owed: map[poolkeeper.Key]bool{}, failing: map[poolkeeper.Key]bool{},
+		asked: map[poolkeeper.Key]*ask{}, owed: map[poolkeeper.Key]bool{}, failing: map[poolkeeper.Key]bool{}, older: map[poolkeeper.Key]time.Time{},
 		listeners: map[*feed.Queue[poolkeeper.Change]]struct{}{},
 	}
 	if opts != nil {
@@ -124,10 +135,21 @@ func Open(ctx context.Context, source Source, opts *Options) (*Replica, error) {
 	r.pools.Store(&map[string]*followed{})
 	r.since = r.opts.Now()
 	first := r.attempt
+	r.observe()
+	var late <-chan time.Time
+	if r.opts.Base != nil {
+		r.begun(r.opts.Base)
+		if r.opts.Patience <= 0 {
+			r.opts.Patience = 300 * time.Millisecond
+		}
+		late = time.After(r.opts.Patience)
+	}
 	r.work.Go(r.follow)
 	r.work.Go(r.checkNowAndThen)
 	select {
 	case <-first:
+		return r, nil
+	case <-late:
 		return r, nil
 	case <-ctx.Done():
 		r.Close()

@@ -17,6 +17,15 @@ func (r *Replica) survey(turn uint64) {
 }
 
 func (r *Replica) surveyOnce(turn uint64) (again bool, err error) {
+	if err := r.succeeded(turn); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.turn != turn || r.ctx.Err() != nil {
+			return false, r.ctx.Err()
+		}
+		r.failed(err)
+		return true, err
+	}
 	r.mu.Lock()
 	probe := r.probes()
 	first := r.view.Load() == nil

@@ -27,6 +27,10 @@ func (v *values) of(kind poolkeeper.KeyKind) *sync.Map {
 	return &v.single
 }
 
+func (v *values) all() []*sync.Map {
+	return []*sync.Map{&v.tokens, &v.refs, &v.documents, &v.sessions, &v.single}
+}
+
 func (v *values) get(key poolkeeper.Key) (*poolkeeper.Document, bool) {
 	if d, ok := v.of(key.Kind).Load(key); ok {
 		return d.(*poolkeeper.Document), true
@@ -86,11 +90,10 @@ func (r *Replica) takeIn(batch map[poolkeeper.Key]*ask, snap *poolkeeper.Snapsho
 func (r *Replica) put(key poolkeeper.Key, d poolkeeper.Document) {
 	// Revisions of sessions begin anew when one was forgotten.
 	was, ok := r.values.get(key)
-	if ok && key.Kind != poolkeeper.KindSession && d.Revision.Number < was.Revision.Number {
-		r.counts.older.Add(1)
-		r.opts.Logger.Error("the store has an older value than the copy, which is kept", "key", key.String())
+	if ok && key.Kind != poolkeeper.KindSession && d.Revision.Number < was.Revision.Number && r.setBack(key) {
 		return
 	}
+	delete(r.older, key)
 	d.Revision.Writer = r.names.of(d.Revision.Writer)
 	r.values.of(key.Kind).Store(key, &d)
 	c := poolkeeper.Change{Kind: poolkeeper.ChangeValue, Key: key, After: d.Revision}

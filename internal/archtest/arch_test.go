@@ -57,10 +57,10 @@ var table = map[string]rule{
 	"journal":         {own: []string{".", "internal/vfs"}},
 	"replica/backlog": {own: []string{".", "internal/vfs", "journal"}},
 	"replica/queue":   {own: []string{".", "replica/backlog"}},
-	"replica":         {own: []string{".", "internal/feed"}},
+	"replica":         {own: []string{".", "memstore", "internal/feed"}},
 
 	// The factory: the only package that names all backends.
-	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "journal", "configdir", "internal/settings"}},
+	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "replica/backlog", "replica/queue", "journal", "configdir", "internal/settings"}},
 	"internal/settings": {own: []string{".", "internal/rawjson"}},
 
 	// What people and programs call.

@@ -153,7 +153,7 @@ func (q *Queue) describe(info *poolkeeper.Info, state state) {
 	info.Mode, info.Since = state.mode, state.since.UnixMilli()
 	// Where the store is asked and is ready, or what can wait is queued.
 	info.Serving = info.Ready || q.down.Load() && state.mode.Queues()
-	if state.err != nil {
+	if state.err != nil && (q.down.Load() || state.mode == poolkeeper.ModeLost) { // else the store itself was asked
 		info.Ready = false
 		if info.Problem == "" || errors.Is(state.err, poolkeeper.ErrLost) {
 			info.Problem = state.err.Error()
@@ -206,6 +206,6 @@ func (q *Queue) Adopt(ctx context.Context) error {
 	q.mu.Lock()
 	q.adopt = info.Epoch
 	q.mu.Unlock()
-	q.suspect()
+	q.look()
 	return nil
 }

@@ -58,6 +58,7 @@ type Queue struct {
 	opts   Options
 	status poolkeeper.Status // of what is queued
 
+	looking sync.Mutex   // held by whoever looks at the store
 	resumed bool         // the requests of the last process are on their way; of whoever looks
 	down    atomic.Bool  // ops are not sent: the mode is one that queues
 	waiting atomic.Int64 // keys that have ops
@@ -207,7 +208,7 @@ func (q *Queue) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 		return errAway
 	}
 	err := src.Restore(ctx, snap)
-	q.suspect()
+	q.look()
 	return err
 }
 

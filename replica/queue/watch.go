@@ -39,6 +39,8 @@ func (q *Queue) watch() {
 
 // look asks the store once whether it is there, and goes on accordingly.
 func (q *Queue) look() bool {
+	q.looking.Lock()
+	defer q.looking.Unlock()
 	next := q.examine()
 	if q.ctx.Err() != nil {
 		return false

@@ -1,0 +1,114 @@
+package replica
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/poolkeeper/poolkeeper"
+)
+
+// begun makes the copy that of a snapshot, until the source can be heard.
+func (r *Replica) begun(snap *poolkeeper.Snapshot) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, typ := range snap.Types {
+		if p := snap.Pools[typ]; p != nil {
+			base := *p
+			// Its revisions are of no store that could be continued.
+			base.Revision, base.Structure = poolkeeper.Revision{}, poolkeeper.Revision{}
+			r.followed(typ).view = poolkeeper.NewPoolView(&base)
+			r.types = append(r.types, typ)
+		}
+	}
+	for key, d := range snap.Values {
+		if key.Kind != poolkeeper.KindFile {
+			d.Revision = poolkeeper.Revision{}
+			r.values.of(key.Kind).Store(key, &d)
+		}
+	}
+	meta := maps.Clone(snap.Meta)
+	r.meta.Store(&meta)
+	r.epoch = meta["epoch"]
+	r.following.Store(true)
+	r.show()
+	r.layOverLocked()
+}
+
+// succeeded looks whether the source is the store that the copy is of. Where another
+// one was put in its place, revisions of the copy say nothing of it: then everything
+// is loaded.
+func (r *Replica) succeeded(turn uint64) error {
+	snap, err := r.source.Load(r.ctx, poolkeeper.MetaKey)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.turn != turn {
+		return nil
+	}
+	r.meta.Store(&snap.Meta)
+	epoch := snap.Meta["epoch"]
+	if was := r.epoch; was != epoch {
+		r.epoch = epoch
+		if was != "" {
+			r.opts.Logger.Warn("another store was put in the place of the one that the copy is of: everything is loaded")
+		}
+		for _, f := range *r.pools.Load() {
+			f.rev, f.heard = poolkeeper.Revision{}, 0
+			f.reached.Store(0)
+			f.owed.Store(0)
+		}
+		r.values.forget()
+		clear(r.older)
+	}
+	for _, key := range everyValue {
+		if key != poolkeeper.MetaKey {
+			r.owed[key] = true
+			r.ask(key, nil)
+		}
+	}
+	return nil
+}
+
+// forget makes all values ones that anything is newer than.
+func (v *values) forget() {
+	for _, m := range v.all() {
+		m.Range(func(k, d any) bool {
+			doc := *d.(*poolkeeper.Document)
+			doc.Revision = poolkeeper.Revision{}
+			m.Store(k, &doc)
+			return true
+		})
+	}
+}
+
+// Base is a snapshot of the copy as the store gave it: without what waits for the
+// store, and without the carried files, which it does not have. Nil as long as
+// there is no copy.
+func (r *Replica) Base() *poolkeeper.Snapshot {
+	if r.view.Load() == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	snap := poolkeeper.NewSnapshot()
+	maps.Copy(snap.Meta, *r.meta.Load())
+	all := *r.pools.Load()
+	for _, typ := range slices.Clone(r.types) {
+		if f := all[typ]; f != nil && f.view != nil {
+			pool, _ := f.view.Pool()
+			snap.AddPool(pool)
+		}
+	}
+	now := r.opts.Now()
+	for _, m := range r.values.all() {
+		m.Range(func(k, d any) bool {
+			if d := d.(*poolkeeper.Document); !expired(d, now) {
+				snap.Values[k.(poolkeeper.Key)] = *d
+			}
+			return true
+		})
+	}
+	return snap
+}
