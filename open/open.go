@@ -13,7 +13,6 @@ import (
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/redisstore"
-	"github.com/poolkeeper/poolkeeper/replica"
 )
 
 // Options of Store. A nil *Options means all defaults.
@@ -22,10 +21,14 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
-	// Copy keeps a copy of what is in Redis in memory, from which reads come, see
-	// [replica.Replica]: for programs that go on running. To make one takes longer
-	// than a read does.
-	Copy bool
+	// Outlast goes on while Redis is away, for programs that go on running: reads
+	// come from a copy in memory, see [replica.Replica], and what can wait is queued
+	// in a journal in the state directory, which one process has at a time, see
+	// [queue.Queue]. Then Redis need not be there, nor initialised where the directory
+	// of the gateway can be served meanwhile.
+	Outlast bool
+	// Turned is called for each transition to another mode, where there are such.
+	Turned func(from, to poolkeeper.Mode)
 }
 
 // Store opens the store that the settings name. One in memory is not
@@ -51,31 +54,14 @@ func Store(ctx context.Context, s *settings.Settings, opts *Options) (*poolkeepe
 	case settings.BackendFile:
 		b, err = openFile(ctx, s, opts)
 	case settings.BackendRedis:
-		// A nil *redisstore.Store must not become a Backend that is not nil.
-		if r, fail := openRedis(ctx, &s.Redis, opts); fail == nil {
-			b = r
-		} else {
-			err = fail
-		}
+		b, err = redisBackend(ctx, s, opts)
 	default:
 		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown backend %q", s.Backend).WithHint("it is %s, %s or %s", settings.BackendRedis, settings.BackendFile, settings.BackendMemory)
-	}
-	if source, ok := b.(*redisstore.Store); ok && err == nil && opts.Copy {
-		b, err = copied(ctx, source, opts)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return poolkeeper.New(b, &poolkeeper.Options{Now: opts.Now}), nil
-}
-
-// copied puts a copy before a source.
-func copied(ctx context.Context, source replica.Source, opts *Options) (poolkeeper.Backend, error) {
-	r, err := replica.Open(ctx, source, &replica.Options{Now: opts.Now, Logger: opts.Logger})
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
 }
 
 // openFile opens the directory of the gateway. What the files cannot hold is in
@@ -147,7 +133,7 @@ func realPath(path string) (string, error) {
 	return full, nil
 }
 
-func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redisstore.Store, error) {
+func openRedis(ctx context.Context, r *settings.Redis, spool poolkeeper.Spool, opts *Options) (*redisstore.Store, error) {
 	secure, err := r.TLS.Config()
 	if err != nil {
 		return nil, err
@@ -161,6 +147,7 @@ func openRedis(ctx context.Context, r *settings.Redis, opts *Options) (*redissto
 		TLS:              secure,
 		ConnectTimeout:   r.ConnectTimeout,
 		CommandTimeout:   r.CommandTimeout,
+		Spool:            spool,
 		Logger:           opts.Logger,
 		Now:              opts.Now,
 	})

@@ -15,8 +15,12 @@ import (
 
 func resolve(t testing.TB, env map[string]string) *settings.Settings {
 	t.Helper()
+	state := env["POOLKEEPER_STATE_DIR"]
+	if state == "" {
+		state = t.TempDir()
+	}
 	s, err := settings.Resolve(settings.Input{
-		Flags: map[string]string{"config-dir": t.TempDir()},
+		Flags: map[string]string{"config-dir": t.TempDir(), "state-dir": state},
 		Env:   func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 	})
 	if err != nil {

@@ -48,6 +48,7 @@ func (r *Replica) Info(ctx context.Context) (poolkeeper.Info, error) {
 	defer r.mu.Unlock()
 	switch {
 	case r.view.Load() == nil:
+		info.Serving = info.Serving && info.Ready // nothing can be read
 		info.Details["copy"] = "none yet: reads ask the store"
 		if r.trouble != nil && info.Ready {
 			info.Warnings = append(info.Warnings, "no copy can be made, and all reads ask the store: "+r.trouble.Error())

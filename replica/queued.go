@@ -152,7 +152,8 @@ func (r *Replica) layOverLocked() {
 // until then.
 func (r *Replica) lay(op *poolkeeper.QueuedOp) (moved bool) {
 	ov := r.over.keys[op.Op.Key]
-	if ov == nil {
+	fresh := ov == nil
+	if fresh {
 		if ov = r.newOverlay(op.Op.Key); ov == nil {
 			return false
 		}
@@ -177,7 +178,7 @@ func (r *Replica) lay(op *poolkeeper.QueuedOp) (moved bool) {
 			ov.follow(c)
 		}
 	}
-	return ov.view != before
+	return fresh || ov.view != before // a change of runtime state is in the view itself
 }
 
 // follow goes on with the view of the pool.

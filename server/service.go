@@ -20,7 +20,8 @@ type statusReport struct {
 
 // A readiness is the answer of the health checks.
 type readiness struct {
-	Status string `json:"status" enum:"ok,ready"`
+	Status string          `json:"status" enum:"ok,ready"`
+	Mode   poolkeeper.Mode `json:"mode,omitempty" doc:"how the instance serves, where it goes on while the store is away"`
 }
 
 // readyWithin bounds how long readyz waits for the store.
@@ -50,7 +51,7 @@ func (s *Server) status(x *exchange) error {
 		return err
 	}
 	report := statusReport{Version: s.version, UptimeSeconds: int64(time.Since(s.started).Seconds()), Info: info}
-	if info.Ready {
+	if info.Ready || info.Serving {
 		// A store that went away since is no reason to say nothing.
 		if types, err := s.store.Types(ctx); err == nil {
 			n := len(types)
@@ -60,7 +61,7 @@ func (s *Server) status(x *exchange) error {
 	return x.sendValue(report)
 }
 
-func (s *Server) healthz(x *exchange) error { return x.sendValue(readiness{"ok"}) }
+func (s *Server) healthz(x *exchange) error { return x.sendValue(readiness{Status: "ok"}) }
 
 func (s *Server) readyz(x *exchange) error {
 	ctx, cancel := context.WithTimeout(x.r.Context(), readyWithin)
@@ -69,10 +70,10 @@ func (s *Server) readyz(x *exchange) error {
 	switch {
 	case err != nil:
 		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store does not answer")
-	case !info.Ready:
+	case !info.Ready && !info.Serving:
 		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store is not ready: %s", info.Problem)
 	}
-	return x.sendValue(readiness{"ready"})
+	return x.sendValue(readiness{"ready", info.Mode})
 }
 
 func (s *Server) describe(x *exchange) error {

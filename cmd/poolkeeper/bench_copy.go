@@ -28,9 +28,10 @@ func (a *app) benchCopy(ctx context.Context, o *benchOptions, url, prefix string
 	if err := bench.Fill(ctx, from, providers); err != nil {
 		return nil, err
 	}
+	set.Journal.Kind = settings.JournalMemory // nothing is to be left behind
 	var to []*poolkeeper.Store
 	for range watchers {
-		st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Copy: true})
+		st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Outlast: true})
 		if err != nil {
 			return nil, err
 		}

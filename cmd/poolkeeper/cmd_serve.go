@@ -149,7 +149,7 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 		return a.loaded(ctx, set)
 	}
 	// Itself, whatever other service there is.
-	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Copy: true})
+	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Outlast: true})
 	if err != nil {
 		return nil, err
 	}

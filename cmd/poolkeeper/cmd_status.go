@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
@@ -121,6 +122,9 @@ func (a *app) printStatus(info poolkeeper.Info, set *settings.Settings) error {
 		}
 		add("instance", what)
 	}
+	if info.Mode != "" {
+		add("mode", fmt.Sprintf("%s since %s", info.Mode, time.UnixMilli(info.Since).UTC().Format(time.RFC3339)))
+	}
 	add("problem", info.Problem)
 	add("target", info.Target)
 	add("epoch", info.Epoch)
@@ -130,6 +134,9 @@ func (a *app) printStatus(info poolkeeper.Info, set *settings.Settings) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(info.Details)) {
 		add(name, info.Details[name])
+	}
+	if q := info.Queue; q != nil {
+		add("waiting", fmt.Sprintf("%s, %s on the way, %d set aside, %d given up", count(uint64(q.Ops), "op"), count(uint64(q.Frozen), "request"), q.Aside, q.Dropped))
 	}
 	for _, w := range info.Warnings {
 		add("warning", w)

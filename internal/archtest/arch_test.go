@@ -194,7 +194,7 @@ func TestTable(t *testing.T) {
 			if slices.Contains(harnesses, i) && !slices.Contains(harnesses, name) {
 				t.Errorf("%s may import %s, which is for tests", name, i)
 			}
-			machine := name == "filestore" && i == "memstore"
+			machine := (name == "filestore" || name == "replica") && i == "memstore"
 			if slices.Contains(backends, i) && name != "open" && !machine && !slices.Contains(harnesses, name) && !strings.HasPrefix(name, "examples/") {
 				t.Errorf("%s may import the backend %s, and only open names backends", name, i)
 			}

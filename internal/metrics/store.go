@@ -41,6 +41,7 @@ func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
 		ch <- d
 	}
 	describeCopy(ch)
+	describeQueue(ch)
 }
 
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
@@ -65,6 +66,7 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(resent, prometheus.CounterValue, float64(m.Resent))
 	ch <- batchHistogram(&m.Batches)
 	collectCopy(ch, m.Copy)
+	collectQueue(ch, m.Queue)
 	if m.Size == nil {
 		return // an old figure would pass for the present one
 	}

@@ -37,6 +37,9 @@ type Settings struct {
 	LogLevel     slog.Level
 	LogFormat    string // "text", "json"; empty: text on a terminal, else json
 	Redis        Redis
+	Journal      Journal
+	// FallbackAfter is how long an outage lasts until it counts as persistent.
+	FallbackAfter time.Duration
 
 	entries []Entry
 	fault   error
@@ -58,6 +61,21 @@ type Redis struct {
 	KeyPrefix      string
 	ConnectTimeout time.Duration
 	CommandTimeout time.Duration
+}
+
+// Where the journal of what waits for Redis is.
+const (
+	JournalDisk   = "disk"
+	JournalMemory = "memory"
+)
+
+// Journal says how much may wait for Redis, and where.
+type Journal struct {
+	Kind string // JournalDisk or JournalMemory
+	// MaxBytes bounds what waits. DropOldest gives up the oldest of what traffic
+	// counts when it is full; otherwise new ops are refused then.
+	MaxBytes   int64
+	DropOldest bool
 }
 
 // An Entry is one setting for people: its value, redacted, and its source.

@@ -53,6 +53,11 @@ var (
 	errName    = errors.New("must be a host name or an IP address, as the certificate has it")
 	errKey     = errors.New("must be at least 16 characters without white space")
 
+	errJournal  = errors.New("must be disk or memory")
+	errOverflow = errors.New("must be reject or drop-oldest")
+	errDuration = errors.New("must be a duration with its unit, 1s to 24h, as in 60s")
+	errSize     = errors.New("must be a whole number of bytes, KiB, MiB or GiB, 1MiB to 1024GiB, as in 512MiB")
+
 	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 	prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
 )
@@ -119,6 +124,31 @@ var table = []row{
 		d.LogFormat = v
 		if v != "text" && v != "json" {
 			return errFormat
+		}
+		return nil
+	}},
+	{name: "journal", env: "POOLKEEPER_JOURNAL", section: "poolkeeper", key: "journal", def: JournalDisk, set: func(d *draft, v string) error {
+		d.Journal.Kind = v
+		if v != JournalDisk && v != JournalMemory {
+			return errJournal
+		}
+		return nil
+	}},
+	{name: "journalMaxBytes", env: "POOLKEEPER_JOURNAL_MAX_BYTES", section: "poolkeeper", key: "journalMaxBytes", def: "1GiB", set: func(d *draft, v string) error {
+		return size(&d.Journal.MaxBytes, v)
+	}},
+	{name: "journalOverflow", env: "POOLKEEPER_JOURNAL_OVERFLOW", section: "poolkeeper", key: "journalOverflow", def: "reject", set: func(d *draft, v string) error {
+		d.Journal.DropOldest = v == "drop-oldest"
+		if v != "reject" && v != "drop-oldest" {
+			return errOverflow
+		}
+		return nil
+	}},
+	{name: "fallbackAfter", env: "POOLKEEPER_FALLBACK_AFTER", section: "poolkeeper", key: "fallbackAfter", def: "60s", set: func(d *draft, v string) error {
+		t, err := time.ParseDuration(v)
+		d.FallbackAfter = t
+		if err != nil || t < time.Second || t > 24*time.Hour {
+			return errDuration
 		}
 		return nil
 	}},
@@ -211,6 +241,23 @@ func number(to *int, v string, from, until int) error {
 		return errors.New("must be a whole number, " + strconv.Itoa(from) + " to " + strconv.Itoa(until))
 	}
 	*to = n
+	return nil
+}
+
+// size reads a number of bytes with a unit.
+func size(to *int64, v string) error {
+	unit := int64(1)
+	for name, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if rest, ok := strings.CutSuffix(v, name); ok {
+			v, unit = strings.TrimSpace(rest), n
+			break
+		}
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 1 || n > (1<<40)/unit || n*unit < 1<<20 {
+		return errSize
+	}
+	*to = n * unit
 	return nil
 }
 

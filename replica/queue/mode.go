@@ -76,7 +76,7 @@ func (q *Queue) turn(next state) (up bool) {
 	up = next.mode == poolkeeper.ModeOnline || next.mode == poolkeeper.ModeReplaying
 	// An empty store says so itself to each caller, where there is nothing to serve
 	// meanwhile.
-	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.opts.Standby || q.waiting.Load() > 0) || q.src.Load() == nil)
+	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.standby() || q.waiting.Load() > 0) || q.src.Load() == nil)
 	if next.mode != was.mode {
 		q.counts.turned[next.mode]++
 		q.say(was, now)
@@ -86,6 +86,8 @@ func (q *Queue) turn(next state) (up bool) {
 	}
 	return up
 }
+
+func (q *Queue) standby() bool { return q.opts.Standby != nil && q.opts.Standby() }
 
 // say logs a transition, in one line.
 func (q *Queue) say(was state, now time.Time) {

@@ -27,9 +27,11 @@ type Options struct {
 	// FallbackAfter is how long an outage lasts until it counts as persistent, 60 s
 	// where 0.
 	FallbackAfter time.Duration
-	// Standby says that there is something to serve while the store is empty: then
-	// what can wait is queued for whoever initialises it.
-	Standby bool
+	// Standby reports whether there is something to serve while the store is empty:
+	// then what can wait is queued for whoever initialises it. It may be nil.
+	Standby func() bool
+	// Patience is how long New waits for the store, until it has answered where 0.
+	Patience time.Duration
 	// Workers is how many keys are replayed at once, 64 where 0.
 	Workers int
 	// Chunk is how many ops of a key are replayed at once, 10,000 where 0.
@@ -124,20 +126,49 @@ func New(ctx context.Context, open func(context.Context) (Source, error), log *b
 		q.waiting.Add(1)
 		q.mark(key)
 	}
-	if err := q.connect(ctx); err != nil && !errors.Is(err, poolkeeper.ErrUnavailable) {
+	if err := q.first(ctx); err != nil {
 		q.cancel()
+		q.active.Wait()
+		if src := q.src.Load(); src != nil {
+			err = errors.Join(err, src.Close())
+		}
 		return nil, err
-	}
-	q.look()
-	if err := q.Err(); errors.Is(err, poolkeeper.ErrInvalid) {
-		q.cancel()
-		return nil, errors.Join(err, q.src.Load().Close())
 	}
 	q.active.Go(q.watch)
 	for range q.opts.Workers {
 		q.active.Go(q.work)
 	}
 	return q, nil
+}
+
+// first looks at the store for the first time, and returns the error of New.
+func (q *Queue) first(ctx context.Context) error {
+	looked := make(chan struct{})
+	q.active.Go(func() {
+		defer close(looked)
+		q.look()
+	})
+	var late <-chan time.Time
+	if q.opts.Patience > 0 {
+		late = time.After(q.opts.Patience)
+	}
+	select {
+	case <-looked:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late:
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.state.mode == "" {
+			q.turn(state{mode: poolkeeper.ModeDegraded, info: q.opts.Describe, err: errAway})
+		}
+		return nil
+	}
+	err := q.Err()
+	if q.src.Load() == nil && !errors.Is(err, poolkeeper.ErrUnavailable) || errors.Is(err, poolkeeper.ErrInvalid) {
+		return err
+	}
+	return nil
 }
 
 // waits is told by the backlog where a key has its first op that waits, and where

@@ -23,7 +23,7 @@ func TestCopy(t *testing.T) {
 	if err := direct.Restore(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	copied, err := open.Store(t.Context(), s, &open.Options{Copy: true})
+	copied, err := open.Store(t.Context(), s, &open.Options{Outlast: true})
 	if err != nil {
 		t.Fatal(err)
 	}

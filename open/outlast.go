@@ -1,0 +1,85 @@
+package open
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/replica"
+	"github.com/poolkeeper/poolkeeper/replica/backlog"
+	"github.com/poolkeeper/poolkeeper/replica/queue"
+)
+
+// redisBackend is the store in Redis, with what lets it outlast an outage where that
+// is asked for.
+func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poolkeeper.Backend, error) {
+	if !opts.Outlast {
+		r, err := openRedis(ctx, &s.Redis, nil, opts)
+		if err != nil { // a nil *redisstore.Store must not become a Backend that is not nil
+			return nil, err
+		}
+		return r, nil
+	}
+	base := sync.OnceValue(func() *poolkeeper.Snapshot { return standby(context.WithoutCancel(ctx), s, opts.Logger) })
+	dir := ""
+	if s.Journal.Kind == settings.JournalDisk {
+		dir = JournalDir(s)
+	}
+	log, err := backlog.Open(dir, &backlog.Options{MaxBytes: s.Journal.MaxBytes, DropOldest: s.Journal.DropOldest, Logger: opts.Logger, Now: opts.Now})
+	if err != nil {
+		return nil, err
+	}
+	target := settings.RedactURL(s.Redis.URL.Reveal())
+	q, err := queue.New(ctx, func(ctx context.Context) (queue.Source, error) {
+		r, err := openRedis(ctx, &s.Redis, log, opts)
+		if err != nil {
+			return nil, err
+		}
+		return r, nil
+	}, log, &queue.Options{
+		FallbackAfter: s.FallbackAfter,
+		Standby:       func() bool { return base() != nil },
+		Patience:      patience,
+		Describe:      poolkeeper.Info{Backend: settings.BackendRedis, Target: target},
+		Turned:        opts.Turned,
+		Logger:        opts.Logger,
+		Now:           opts.Now,
+	})
+	if err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	copied := &replica.Options{Now: opts.Now, Logger: opts.Logger}
+	if mode := q.Mode(); mode != poolkeeper.ModeOnline && mode != poolkeeper.ModeReplaying {
+		copied.Base = base()
+	}
+	r, err := replica.Open(ctx, q, copied)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// patience is how long the start waits for Redis, before it goes on without it.
+const patience = 500 * time.Millisecond
+
+// standby is what is served until Redis is: the directory of the gateway. Nil where
+// there is none. One that cannot be read is none either, and that is said: it is
+// Redis that is to be served.
+func standby(ctx context.Context, s *settings.Settings, log *slog.Logger) *poolkeeper.Snapshot {
+	snap, report, err := configdir.ReadDir(ctx, s.ConfigDir, nil)
+	if err != nil || report.Scanned == 0 {
+		if err != nil && log != nil {
+			log.Warn("the directory cannot be served in place of Redis", "dir", s.ConfigDir, "error", err)
+		}
+		return nil
+	}
+	if log != nil {
+		log.Warn("the directory is served in place of Redis", "dir", s.ConfigDir)
+	}
+	return snap
+}
