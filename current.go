@@ -14,4 +14,10 @@ func ReadCurrent(ctx context.Context) context.Context {
 }
 
 // ReadsCurrent reports whether reads in this context ask the store itself.
-func ReadsCurrent(ctx context.Context) bool { return ctx.Value(currentReads{}) != nil }
+func ReadsCurrent(ctx context.Context) bool { return ctx.Value(currentReads{}) == true }
+
+// readAny undoes [ReadCurrent], for what a write has to know and may be a moment old:
+// else it could not wait for a store that is away.
+func readAny(ctx context.Context) context.Context {
+	return context.WithValue(ctx, currentReads{}, false)
+}

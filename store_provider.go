@@ -211,7 +211,7 @@ func (s *Store) threshold(ctx context.Context, given *int64) (int64, error) {
 	if given != nil {
 		return *given, nil
 	}
-	snap, err := s.b.Load(ctx, ConfigKey)
+	snap, err := s.b.Load(readAny(ctx), ConfigKey)
 	if err != nil {
 		return 0, err
 	}

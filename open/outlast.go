@@ -25,6 +25,9 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 		}
 		return r, nil
 	}
+	if err := inspect(ctx, s, opts); err != nil {
+		return nil, err
+	}
 	base := sync.OnceValue(func() *poolkeeper.Snapshot { return standby(context.WithoutCancel(ctx), s, opts.Logger) })
 	dir := ""
 	if s.Journal.Kind == settings.JournalDisk {
@@ -62,6 +65,26 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 		return nil, err
 	}
 	return r, nil
+}
+
+// inspect refuses, before anything is made, what somebody has to mend first: a Redis
+// that refuses us, that holds what Poolkeeper did not write, or that is empty with
+// nothing to serve meanwhile. One that is away is none of that.
+func inspect(ctx context.Context, s *settings.Settings, opts *Options) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	r, err := openRedis(ctx, &s.Redis, nil, opts)
+	if err == nil {
+		_, err = r.Load(ctx, poolkeeper.TypesKey)
+		err = errors.Join(err, r.Close())
+	}
+	switch {
+	case err == nil, errors.Is(err, poolkeeper.ErrUnavailable), ctx.Err() != nil:
+		return nil
+	case errors.Is(err, poolkeeper.ErrUninitialized) && standby(ctx, s, nil) != nil:
+		return nil
+	}
+	return err
 }
 
 // patience is how long the start waits for Redis, before it goes on without it.

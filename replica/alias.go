@@ -69,8 +69,11 @@ func (f *followed) led(pool *poolkeeper.PoolView, id string, now time.Time) (p *
 // What the source has is in the copy when it returns.
 func (r *Replica) askAlias(ctx context.Context, f *followed, pool *poolkeeper.PoolView, ref poolkeeper.Ref) (id string, err error) {
 	r.mu.Lock()
-	up := r.up
+	up, deleted := r.up, f.view != nil && f.view.Provider(ref.ID) != nil // by what waits
 	r.mu.Unlock()
+	if deleted {
+		return "", nil
+	}
 	if !up {
 		return "", poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the copy has no provider of this id, and the store cannot be asked whether it was renamed").
 			WithHint("use the present id, or wait until the store is back")

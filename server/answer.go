@@ -37,7 +37,7 @@ type answerRule struct {
 // answer of the path that every request of a gateway takes.
 type written struct {
 	Status       poolkeeper.Status `json:"status" enum:"applied,queued,buffered" doc:"what the acknowledgement means: executed by the store; synced to this instance's journal; in its memory only"`
-	Revision     string            `json:"revision" doc:"of the pool, token or document, after the write"`
+	Revision     string            `json:"revision,omitempty" doc:"of the pool, token or document, after the write"`
 	Changed      bool              `json:"changed" doc:"false where all was so already"`
 	ID           string            `json:"id,omitempty" doc:"of the provider, where it is not the one of the path"`
 	UsageCount   *int64            `json:"usageCount,omitempty" doc:"the new count, after usage, success and reset"`
@@ -59,21 +59,24 @@ type news struct {
 func (x *exchange) answer(status int, res poolkeeper.Result, n news) error {
 	b := append(x.scratch[:0], `{"status":`...)
 	b = rawjson.AppendQuote(b, string(res.Status))
-	b = append(b, `,"revision":`...)
-	b = rawjson.AppendQuote(b, res.Revision.String())
+	known := res.Status == poolkeeper.Applied // what waits has no outcome yet
+	if known {
+		b = append(b, `,"revision":`...)
+		b = rawjson.AppendQuote(b, res.Revision.String())
+	}
 	b = append(b, `,"changed":`...)
 	b = strconv.AppendBool(b, res.Changed)
 	if res.ID != "" && res.ID != n.id {
 		b = append(b, `,"id":`...)
 		b = rawjson.AppendQuote(b, res.ID)
 	}
-	if n.count {
+	if n.count && known {
 		b = append(b, ',', '"')
 		b = append(b, n.counter.String()...)
 		b = append(b, '"', ':')
 		b = strconv.AppendInt(b, res.Count, 10)
 	}
-	if n.health {
+	if n.health && known {
 		b = append(b, `,"isHealthy":`...)
 		b = strconv.AppendBool(b, res.Healthy)
 	}

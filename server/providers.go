@@ -97,7 +97,12 @@ func (s *Server) put(x *exchange, ref poolkeeper.Ref, definition []byte, cond po
 	for range maxTurns {
 		for _, cond := range []poolkeeper.If{poolkeeper.IfPresent, poolkeeper.IfAbsent} {
 			res, err = s.store.PutProvider(x.r.Context(), ref, definition, cond)
-			if !errors.Is(err, poolkeeper.ErrConflict) {
+			switch {
+			case errors.Is(err, poolkeeper.ErrUnavailable), errors.Is(err, poolkeeper.ErrLost):
+				// The store cannot tell; without a condition it can wait for it.
+				res, err = s.store.PutProvider(x.r.Context(), ref, definition, poolkeeper.Always)
+				return res, false, err
+			case !errors.Is(err, poolkeeper.ErrConflict):
 				return res, cond == poolkeeper.IfAbsent, err
 			}
 		}

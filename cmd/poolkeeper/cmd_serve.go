@@ -30,8 +30,11 @@ of this user also reach the service on a socket there, poolkeeper.sock, and the
 other commands go through it. An address that other machines can reach is served
 only with a configured key.
 
-With Redis the store must be initialised, by import or init. Reads come from a copy
-in memory, which follows what any instance changes. Without Redis the
+With Redis, reads come from a copy in memory, which follows what any instance
+changes. While Redis is away they go on from that, and what can wait is answered as
+"queued": it is in a journal in the state directory, and is brought to Redis when
+that is back. Redis need not be there at the start. Where it is empty, the directory
+is served until import or init has filled it. Without Redis the
 store is the directory itself: each change is synced to a journal before it is
 answered, and is in the files soon after. The gateway must not run on the same
 directory. With --backend memory the directory is read at the start, and changes
@@ -61,6 +64,20 @@ func (a *app) serve(ctx context.Context) error {
 		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s can be reached from other machines, and no API key is configured", set.Addr).
 			WithHint("set POOLKEEPER_API_KEY or POOLKEEPER_API_KEY_FILE, or listen on 127.0.0.1")
 	}
+	key, err := apiKey(set)
+	if err != nil {
+		return err
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", set.Addr)
+	if err != nil {
+		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "cannot listen on %s: %v", set.Addr, err).WithHint("choose another --addr")
+	}
+	lns := []net.Listener{ln}
+	defer func() {
+		for _, l := range lns {
+			l.Close() // a second time does no harm
+		}
+	}()
 	st, err := a.served(ctx, set)
 	if err != nil {
 		return err
@@ -75,15 +92,6 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	key, err := apiKey(set)
-	if err != nil {
-		return err
-	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", set.Addr)
-	if err != nil {
-		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "cannot listen on %s: %v", set.Addr, err).WithHint("choose another --addr")
-	}
-	lns := []net.Listener{ln}
 	sock, err := a.socket(set)
 	if err != nil { // the port does without it
 		log.Warn("there is no socket", "error", err)
@@ -93,9 +101,6 @@ func (a *app) serve(ctx context.Context) error {
 	srv := a.service(set, st, key.secret.Reveal(),
 		server.Instance{PID: os.Getpid(), Address: "http://" + ln.Addr().String(), Store: place})
 	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
-		for _, l := range lns {
-			l.Close()
-		}
 		return err
 	}
 	log.Info("serving", "version", version(), "backend", set.Backend, "addr", ln.Addr().String())
@@ -150,8 +155,8 @@ func (a *app) served(ctx context.Context, set *settings.Settings) (*poolkeeper.S
 	}
 	// Itself, whatever other service there is.
 	st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Outlast: true})
-	if err != nil {
-		return nil, err
+	if err != nil || set.Backend == settings.BackendRedis { // which need not be there
+		return st, err
 	}
 	if _, err := st.Types(ctx); err != nil {
 		st.Close()

@@ -78,7 +78,7 @@ func field(what string, doc []byte, name string) ([]byte, error) {
 // A written is the answer to a write as JSON: that of the REST API.
 type written struct {
 	Status     poolkeeper.Status `json:"status"`
-	Revision   string            `json:"revision"`
+	Revision   string            `json:"revision,omitempty"`
 	Changed    bool              `json:"changed"`
 	ID         string            `json:"id,omitempty"`
 	UsageCount *int64            `json:"usageCount,omitempty"`
@@ -91,9 +91,12 @@ func (a *app) printResult(r poolkeeper.Result, err error, counters func(*written
 	if err != nil {
 		return err
 	}
-	w := written{Status: r.Status, Revision: r.Revision.String(), Changed: r.Changed, ID: r.ID}
-	if counters != nil {
-		counters(&w)
+	w := written{Status: r.Status, Changed: r.Changed, ID: r.ID}
+	if r.Status == poolkeeper.Applied { // else the outcome is not known yet
+		w.Revision = r.Revision.String()
+		if counters != nil {
+			counters(&w)
+		}
 	}
 	if a.json {
 		return a.printJSON(w)
