@@ -64,7 +64,7 @@ func (op *Op) patched(current []byte) ([]byte, error) {
 }
 
 // maxPatchWork bounds operations times bytes of a JSON Patch: each operation goes
-// through the whole document, and others may wait for it.
+// through the whole document, and nothing ends it before its time.
 const maxPatchWork = 256 << 20
 
 // operations is how many operations a JSON Patch has; 0 where it is none.

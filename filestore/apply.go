@@ -78,26 +78,54 @@ func (s *Store) group(ops []poolkeeper.Op, results []poolkeeper.Result) int {
 // applyGroup applies ops that do not depend on each other. Those that have an
 // error already are left out.
 func (s *Store) applyGroup(ctx context.Context, ops []poolkeeper.Op, results []poolkeeper.Result) {
-	var few [2]hold
-	need := few[:0]
+	var one [1]int
+	open := one[:0]
 	for i := range ops {
 		if results[i].Err == nil {
-			list, n := holds(&ops[i])
-			need = append(need, list[:n]...)
+			open = append(open, i)
 		}
 	}
-	if len(need) == 0 {
-		return
+	for tries := 0; len(open) > 0 && tries < memstore.MaxDrafts; tries++ {
+		if err := ctx.Err(); err != nil {
+			for _, i := range open {
+				results[i] = poolkeeper.Result{Err: err}
+			}
+			return
+		}
+		open = s.tryGroup(ctx, ops, results, open)
+	}
+}
+
+// tryGroup applies the ops of a group that are open, and returns those that it
+// must be tried with again, as what they build on changed meanwhile.
+func (s *Store) tryGroup(ctx context.Context, ops []poolkeeper.Op, results []poolkeeper.Result, open []int) (again []int) {
+	core := s.core.Load()
+	var few [2]hold
+	need := few[:0]
+	var drafts map[int]*memstore.Draft
+	for _, i := range open {
+		list, n := holds(&ops[i])
+		need = append(need, list[:n]...)
+		// Before the gates: others need not wait for what takes long.
+		if d := core.Draft(&ops[i], s.millis); d != nil {
+			if drafts == nil {
+				drafts = map[int]*memstore.Draft{}
+			}
+			drafts[i] = d
+		}
+	}
+	if s.drafted != nil {
+		s.drafted()
 	}
 	defer s.gates.pass(need)()
-	core, at := s.core.Load(), s.now().UnixMilli()
-	todo := make([]int, 0, len(ops))
-	records := make([][]byte, 0, len(ops))
-	for i := range ops {
-		if results[i].Err != nil {
-			continue
+	at := s.millis()
+	todo := make([]int, 0, len(open))
+	records := make([][]byte, 0, len(open))
+	for _, i := range open {
+		res := core.Check(&ops[i], at, drafts[i])
+		if drafts[i].Stale() {
+			again = append(again, i)
 		}
-		res := core.Check(&ops[i], at)
 		if res.Err != nil || !res.Changed {
 			results[i] = res
 			continue
@@ -114,12 +142,12 @@ func (s *Store) applyGroup(ctx context.Context, ops []poolkeeper.Op, results []p
 		todo, records = append(todo, i), append(records, data)
 	}
 	if len(todo) == 0 {
-		return
+		return again
 	}
 	_, err := s.journal.Append(ctx, func(first uint64) {
 		s.order.Lock()
 		for _, i := range todo {
-			results[i] = core.Commit(&ops[i], at, s.writer)
+			results[i] = core.Commit(&ops[i], at, s.writer, drafts[i])
 		}
 		s.changed(first + uint64(len(records)) - 1)
 		s.order.Unlock()
@@ -129,7 +157,10 @@ func (s *Store) applyGroup(ctx context.Context, ops []poolkeeper.Op, results []p
 			results[i] = poolkeeper.Result{Err: refusal(&ops[i], err)}
 		}
 	}
+	return again
 }
+
+func (s *Store) millis() int64 { return s.now().UnixMilli() }
 
 // changed says that the state is that after a record. It is called with the
 // order held.

@@ -253,7 +253,7 @@ func (s *Store) merge(ctx context.Context, t *theirs, r *replayed) error {
 	if _, err = s.journal.Append(ctx, func(first uint64) {
 		s.order.Lock()
 		for i := range m.ops {
-			if res := core.Commit(&m.ops[i], at, s.writer); res.Err != nil {
+			if res := core.Commit(&m.ops[i], at, s.writer, nil); res.Err != nil {
 				failed = res.Err
 			}
 		}

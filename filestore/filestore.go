@@ -90,10 +90,12 @@ type Store struct {
 	seen       map[string]stamp
 	stale      bool // an edit by others, or one that was merged, needs a checkpoint
 
-	report report
-	dirty  chan struct{}
-	stop   chan struct{}
-	done   chan struct{}
+	report  report
+	drafted func() // of a test: called before the gates of a group
+
+	dirty chan struct{}
+	stop  chan struct{}
+	done  chan struct{}
 }
 
 // base is the state as of the last checkpoint, and the files that go with it.

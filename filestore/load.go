@@ -121,7 +121,7 @@ func (s *Store) replay(m *manifest, image *memstore.Image, in *intent) (*replaye
 		switch d, mark := rec.decision, rec.mark; {
 		case d != nil:
 			// What was refused then is refused again.
-			core.Commit(&d.op, d.at, d.writer)
+			core.Commit(&d.op, d.at, d.writer, nil)
 		case mark != nil:
 			if err := core.MarkImport(context.Background(), mark.run, mark.unfinished); err != nil {
 				return err

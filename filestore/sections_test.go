@@ -16,7 +16,7 @@ func TestSectionsThatStay(t *testing.T) {
 	}
 	commit := func(op poolkeeper.Op) {
 		t.Helper()
-		if res := core.Commit(&op, 1, "w"); res.Err != nil {
+		if res := core.Commit(&op, 1, "w", nil); res.Err != nil {
 			t.Fatal(res.Err)
 		}
 	}

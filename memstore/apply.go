@@ -14,32 +14,22 @@ func (s *Store) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 			results[i].Err = err
 			continue
 		}
-		res, err := s.apply(&ops[i])
-		if err != nil {
-			res = poolkeeper.Result{Err: poolkeeper.Annotate(err, string(ops[i].Kind), ops[i].Subject())}
+		err := ops[i].Validate()
+		if err == nil {
+			results[i], err = s.inTurn(ctx, &ops[i])
 		}
-		results[i] = res
+		if err != nil {
+			results[i] = poolkeeper.Result{Err: poolkeeper.Annotate(err, string(ops[i].Kind), ops[i].Subject())}
+		}
 	}
 	return results
 }
 
-func (s *Store) apply(op *poolkeeper.Op) (poolkeeper.Result, error) {
-	if err := op.Validate(); err != nil {
-		return poolkeeper.Result{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(); err != nil {
-		return poolkeeper.Result{}, err
-	}
-	s.at, s.by, s.dry = s.millis, s.writer, false
-	return s.dispatch(op)
-}
-
 // Check answers a valid op as [Store.Commit] would at that time, and changes
 // nothing. The revision is that of now. Of an op on runtime state it says
-// whether it would be refused, and no more.
-func (s *Store) Check(op *poolkeeper.Op, at int64) poolkeeper.Result {
+// whether it would be refused, and no more. The draft may be nil; where it is
+// [Draft.Stale] after that, the answer does not count.
+func (s *Store) Check(op *poolkeeper.Op, at int64, d *Draft) poolkeeper.Result {
 	if op.IsRuntime() { // many at once, as nothing is written
 		s.mu.RLock()
 		defer s.mu.RUnlock()
@@ -49,7 +39,7 @@ func (s *Store) Check(op *poolkeeper.Op, at int64) poolkeeper.Result {
 		}
 		return poolkeeper.Result{Err: poolkeeper.Annotate(err, string(op.Kind), op.Subject()), Changed: true}
 	}
-	return s.decided(op, at, s.writer, true)
+	return s.decided(op, at, s.writer, d, true)
 }
 
 // findable reports why an op on runtime state would be refused. One that was
@@ -68,18 +58,22 @@ func (s *Store) findable(op *poolkeeper.Op, at int64) error {
 
 // Commit applies a valid op as it was decided at that time, in milliseconds
 // since 1970, by that instance: the same ops with the same times and instances
-// make the same state.
-func (s *Store) Commit(op *poolkeeper.Op, at int64, writer string) poolkeeper.Result {
-	return s.decided(op, at, writer, false)
+// make the same state. A draft only makes it faster, and may be nil or stale.
+func (s *Store) Commit(op *poolkeeper.Op, at int64, writer string, d *Draft) poolkeeper.Result {
+	res := s.decided(op, at, writer, d, false)
+	if d.Stale() {
+		res = s.decided(op, at, writer, nil, false)
+	}
+	return res
 }
 
-func (s *Store) decided(op *poolkeeper.Op, at int64, writer string, dry bool) poolkeeper.Result {
+func (s *Store) decided(op *poolkeeper.Op, at int64, writer string, d *Draft, dry bool) poolkeeper.Result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.usable()
 	var res poolkeeper.Result
 	if err == nil {
-		s.at, s.by, s.dry = func() int64 { return at }, writer, dry
+		s.at, s.by, s.dry, s.draft = func() int64 { return at }, writer, dry, d
 		res, err = s.dispatch(op)
 	}
 	if err != nil {

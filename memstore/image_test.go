@@ -48,18 +48,18 @@ func TestImage(t *testing.T) {
 	for i := range ops {
 		at := s.millis()
 		before := image(s)
-		checked := s.Check(&ops[i], at)
+		checked := s.Check(&ops[i], at, nil)
 		if checked.Err != nil || !checked.Changed || !reflect.DeepEqual(before, image(s)) {
 			t.Fatalf("%s: checked: %+v", ops[i].Kind, checked)
 		}
 		advance(time.Second) // by which the session has ended, and not the op
-		first := s.Commit(&ops[i], at, "writer")
+		first := s.Commit(&ops[i], at, "writer", nil)
 		if rand.IntN(2) == 0 {
 			if other, err = FromImage(image(other), &Options{Now: s.now}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if second := other.Commit(&ops[i], at, "writer"); first.Err != nil || !reflect.DeepEqual(first, second) || first.Revision.Writer != "writer" {
+		if second := other.Commit(&ops[i], at, "writer", nil); first.Err != nil || !reflect.DeepEqual(first, second) || first.Revision.Writer != "writer" {
 			t.Fatalf("%s: %+v, then %+v", ops[i].Kind, first, second)
 		}
 		if !reflect.DeepEqual(image(s), image(other)) {
@@ -67,7 +67,7 @@ func TestImage(t *testing.T) {
 		}
 	}
 	for _, op := range []poolkeeper.Op{{Kind: poolkeeper.OpUsage, Key: key, ID: "b", N: 1}, ops[15], {Kind: poolkeeper.OpPut, Key: poolkeeper.ConfigKey, If: poolkeeper.IfPresent}} {
-		if got, want := s.Check(&op, s.millis()), s.Commit(&op, s.millis(), "w"); got.Err == nil || got.Err.Error() != want.Err.Error() {
+		if got, want := s.Check(&op, s.millis(), nil), s.Commit(&op, s.millis(), "w", nil); got.Err == nil || got.Err.Error() != want.Err.Error() {
 			t.Errorf("%s: checked %v, then %v", op.Kind, got.Err, want.Err)
 		}
 	}

@@ -54,11 +54,12 @@ type Store struct {
 	writer string
 
 	mu sync.RWMutex
-	// by, at and dry are of the op under way: who made it, its time, and whether
-	// it is only tried.
-	by  string
-	at  func() int64
-	dry bool
+	// by, at, dry and draft are of the op under way: who made it, its time, whether
+	// it is only tried, and what was computed before its turn.
+	by    string
+	at    func() int64
+	dry   bool
+	draft *Draft
 
 	closed bool
 	meta   map[string]string // nil until the store is initialised
@@ -75,6 +76,8 @@ type Store struct {
 	// sweepAt is how many sessions there must be before expired ones are
 	// looked for.
 	sweepAt int
+
+	drafted func() // of a test: called between a draft and the turn of its op
 
 	told     func(poolkeeper.Change)
 	watchers []*feed.Queue[poolkeeper.Change]

@@ -16,12 +16,12 @@ func counting(t *testing.T, limit int) (s *Store, use func(key string, n int64) 
 	s, advance = opened(t)
 	s.counted.limit = limit
 	add := poolkeeper.Op{Kind: poolkeeper.OpAddProvider, Key: poolkeeper.PoolKey("t"), ID: "a", Data: []byte(`{"uuid":"a"}`)}
-	if res := s.Commit(&add, s.millis(), "w"); res.Err != nil {
+	if res := s.Commit(&add, s.millis(), "w", nil); res.Err != nil {
 		t.Fatal(res.Err)
 	}
 	return s, func(key string, n int64) poolkeeper.Result {
 		op := poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: poolkeeper.PoolKey("t"), ID: "a", N: n, IdempotencyKey: key}
-		return s.Commit(&op, s.millis(), "w")
+		return s.Commit(&op, s.millis(), "w", nil)
 	}, advance
 }
 

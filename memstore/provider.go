@@ -126,7 +126,7 @@ func (s *Store) patchProvider(op *poolkeeper.Op) (id string, changed bool, err e
 	if err != nil {
 		return "", false, err
 	}
-	next, err := op.PatchedValue(p.definition)
+	next, err := s.patched(op, p.definition)
 	if err != nil {
 		return "", false, err
 	}

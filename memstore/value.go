@@ -39,7 +39,7 @@ func (s *Store) changeValue(op *poolkeeper.Op) (poolkeeper.Result, error) {
 		res.Revision = s.touch(op.Key)
 		return res, nil
 	case poolkeeper.OpPatch:
-		data, err := op.PatchedValue(old.Data)
+		data, err := s.patched(op, old.Data)
 		if err != nil {
 			return poolkeeper.Result{}, err
 		}

@@ -38,7 +38,7 @@ func TestViewWhileOpsGoOn(t *testing.T) {
 			s, _ := opened(t)
 			apply := func(op poolkeeper.Op) {
 				t.Helper()
-				if res := s.Commit(&op, s.millis(), "w"); res.Err != nil || !res.Changed {
+				if res := s.Commit(&op, s.millis(), "w", nil); res.Err != nil || !res.Changed {
 					t.Fatalf("%s: %+v", op.Kind, res)
 				}
 			}
@@ -80,7 +80,7 @@ func TestImagesWhileOthersCount(t *testing.T) {
 		id := strconv.Itoa(i)
 		op.Providers = append(op.Providers, poolkeeper.ProviderRecord{ID: id, Definition: []byte(`{"uuid":"` + id + `"}`)})
 	}
-	if res := s.Commit(&op, s.millis(), "w"); res.Err != nil {
+	if res := s.Commit(&op, s.millis(), "w", nil); res.Err != nil {
 		t.Fatal(res.Err)
 	}
 	first := s.revisions.get(op.Key).Number
@@ -89,7 +89,7 @@ func TestImagesWhileOthersCount(t *testing.T) {
 		wg.Go(func() {
 			for range each {
 				use := poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: op.Key, ID: strconv.Itoa(rand.IntN(providers)), N: 1}
-				if res := s.Commit(&use, s.millis(), "w"); res.Err != nil {
+				if res := s.Commit(&use, s.millis(), "w", nil); res.Err != nil {
 					t.Error(res.Err)
 				}
 			}

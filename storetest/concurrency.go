@@ -114,6 +114,41 @@ var concurrencyCases = []testCase{
 			t.Errorf("usageCount %d, want %d", got, want)
 		}
 	}},
+	{"concurrent patches of one document are all in it", func(t *testing.T, h Harness) {
+		f := start(t, h)
+		a := ref("t", "a")
+		f.do(add(a, `"list":[]`), putValue(poolkeeper.ConfigKey, `{"list":[]}`))
+		const each = 8
+		f.together(clients/2, func(i int, b poolkeeper.Backend) {
+			for n := range each {
+				data := []byte(fmt.Sprintf(`[{"op":"add","path":"/list/-","value":%d}]`, i*each+n))
+				for _, op := range []poolkeeper.Op{
+					{Kind: poolkeeper.OpPatchProvider, Key: poolkeeper.PoolKey("t"), ID: "a", Patch: poolkeeper.JSONPatch, Data: data},
+					{Kind: poolkeeper.OpPatch, Key: poolkeeper.ConfigKey, Patch: poolkeeper.JSONPatch, Data: data},
+				} {
+					if res := b.Apply(f.ctx, op)[0]; res.Err != nil {
+						t.Errorf("%s: %v", op.Kind, res.Err)
+					}
+				}
+			}
+		})
+		for what, data := range map[string][]byte{"definition": f.provider(a).Definition, "config": f.load().Values[poolkeeper.ConfigKey].Data} {
+			last := map[int64]int64{} // client → its last one
+			list, _ := rawjson.Get(data, "list")
+			count := 0
+			if err := rawjson.Array(list, func(_ int, raw []byte) error {
+				n, _ := rawjson.ParseCount(raw)
+				if before, ok := last[n/each]; ok && before > n {
+					t.Errorf("%s: %d came after %d", what, n, before)
+				}
+				last[n/each] = n
+				count++
+				return nil
+			}); err != nil || count != clients/2*each {
+				t.Errorf("%s has %d of %d: %v", what, count, clients/2*each, err)
+			}
+		}
+	}},
 	{"increments follow a rename", func(t *testing.T, h Harness) {
 		f := start(t, h)
 		f.do(add(ref("t", "p0"), ""))
