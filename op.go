@@ -161,8 +161,9 @@ type Op struct {
 	// IdempotencyKey makes an OpUsage safe to send again: 1 to [MaxKey]
 	// printable ASCII characters, which name it within its pool. For
 	// [IdempotencyLife] after it was applied, the same op under the same key
-	// changes nothing and is answered with the Count and ID of then; another id
-	// or N under it is [ErrReused]. An op that was refused has not used its key.
+	// changes nothing and is answered with the Count and ID of then; another
+	// provider or N under it is [ErrReused]. Ids of which one was renamed to the
+	// other are of the same provider. An op that was refused has not used its key.
 	IdempotencyKey string `json:"idempotencyKey,omitempty"`
 
 	// From makes an OpPatch of a token one that is the result of a refresh: it is the

@@ -116,20 +116,46 @@ func (s *Store) wasCounted(op *poolkeeper.Op, at int64) (got poolkeeper.Result, 
 		return got, false, nil
 	}
 	was, chunk := s.counted.at(n)
-	switch {
-	case at >= was.Until:
+	if at >= was.Until {
 		return got, false, nil
-	case was.Op != body:
+	}
+	id, same := op.ID, was.Op == body
+	if !same {
+		id, same = s.givenAs(was, op, at)
+	}
+	if !same {
 		return got, false, poolkeeper.Errorf(poolkeeper.ErrReused, "the idempotency key was used in this pool for another increment").
 			WithHint("an increment that is not a retry needs a key of its own")
 	}
-	got = poolkeeper.Result{Status: poolkeeper.Applied, ID: op.ID, Count: was.Count, Changed: true, Revision: s.revisions.get(lane(op.Key))}
+	got = poolkeeper.Result{Status: poolkeeper.Applied, ID: id, Count: was.Count, Changed: true, Revision: s.revisions.get(lane(op.Key))}
 	if i, ok := slices.BinarySearchFunc(chunk.Reached, n, func(r CountedReached, n uint64) int {
 		return cmp.Compare(r.At, n)
 	}); ok {
 		got.ID = chunk.Reached[i].ID
 	}
 	return got, true, nil
+}
+
+// givenAs returns the id that a record was counted under, where that leads to
+// the same provider as the id of an op and the number is that of the op. Only
+// the hash of the id is known.
+func (s *Store) givenAs(was *CountedRecord, op *poolkeeper.Op, at int64) (id string, ok bool) {
+	ref, asked := op.Ref(), *op
+	leads := s.leadsTo(ref, at)
+	is := func(id string) bool {
+		asked.ID = id
+		_, body := hashOnce(&asked)
+		return body == was.Op
+	}
+	if is(leads) {
+		return leads, true
+	}
+	for old := range s.aliases.all {
+		if old.Type == ref.Type && s.leadsTo(old, at) == leads && is(old.ID) {
+			return old.ID, true
+		}
+	}
+	return "", false
 }
 
 // once applies an increment, unless it was already under its idempotency key.

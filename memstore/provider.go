@@ -59,6 +59,20 @@ func (s *Store) find(ref poolkeeper.Ref, at func() int64) *provider {
 	}
 }
 
+// leadsTo follows the ids that a provider had to the last one, be it there still
+// or not.
+func (s *Store) leadsTo(ref poolkeeper.Ref, at int64) string {
+	pl := s.pools[ref.Type]
+	for pl == nil || pl.byID[ref.ID] == nil {
+		a, ok := s.aliases.lookup(ref)
+		if !ok || at >= a.ends {
+			break
+		}
+		ref.ID = a.id
+	}
+	return ref.ID
+}
+
 // target finds the provider of an op on something that has to be there, and
 // checks the condition of the op on it.
 func (s *Store) target(op *poolkeeper.Op) (*provider, error) {

@@ -43,6 +43,17 @@ func TestIdempotencyKey(t *testing.T) {
 	if status, _, _ := raw(t, s, "POST "+base+use+" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+testKey+"\r\nIdempotency-Key:\r\n\r\n"); status != 400 {
 		t.Errorf("an empty key: %d", status)
 	}
+	// A retry under the new id is the same increment.
+	s.want(200, "POST", "/pools/t/b/usage", `{"n":7}`, headerOnce, "k-4")
+	s.want(200, "POST", "/pools/t/b/rename", `{"id":"c"}`)
+	before = s.state()
+	for _, id := range []string{"b", "c"} {
+		equal(t, "under "+id, post(200, "/pools/t/"+id+"/usage", `{"n":7}`, "k-4").field(t, "usageCount"), "7")
+		post(422, "/pools/t/"+id+"/usage", `{"n":8}`, "k-4")
+	}
+	equal(t, "state", s.state(), before)
+	s.want(200, "POST", "/pools/t/c/rename", `{"id":"b"}`)
+	s.want(200, "POST", "/pools/t/b/reset", `{"usage":true}`)
 	// Where it is not honoured it is no silence.
 	for _, path := range []string{"/pools/t/a/success", "/pools/t/a/error", "/ops"} {
 		post(400, path, "[]", "k-3")

@@ -120,6 +120,46 @@ var onceCases = []testCase{
 		f.again(op, first)
 		f.refuse(once("new", usage(a, 1)), poolkeeper.ErrNotFound)
 	}},
+	{"an idempotency key follows a rename", func(t *testing.T, h Harness) {
+		f := start(t, h)
+		a, other := ref("t", "a 1"), ref("t", "other")
+		f.do(add(a, ""), add(other, ""))
+		op := once("k", usage(a, 3))
+		first := f.do(op)
+		f.do(rename(a, "b"))
+		between := once("between", usage(a, 1))
+		second := f.do(between)
+		if second.ID != "b" || second.Count != 4 {
+			t.Fatalf("under the old id: %+v", second)
+		}
+		f.do(rename(ref("t", "b"), "c"))
+		retries := func(when string) {
+			t.Helper()
+			before := f.load()
+			for _, id := range []string{a.ID, "b", "c"} {
+				r := ref("t", id)
+				f.again(once("k", usage(r, 3)), first)
+				f.again(once("between", usage(r, 1)), second)
+				f.refuse(once("k", usage(r, 4)), poolkeeper.ErrReused)
+			}
+			f.refuse(once("k", usage(other, 3)), poolkeeper.ErrReused)
+			f.refuse(once("k", usage(ref("t", "none"), 3)), poolkeeper.ErrReused)
+			f.same(before, when)
+		}
+		retries("after two renames")
+		// A retry under two ids in one batch, which counts then.
+		for i, r := range f.b.Apply(f.ctx, once("l", usage(ref("t", "c"), 1)), once("l", usage(a, 1)), once("l", usage(ref("t", "b"), 1))) {
+			if r.Err != nil || r.Count != 5 || r.ID != "c" {
+				t.Errorf("op %d of a batch: %+v", i, r)
+			}
+		}
+		f.do(remove(ref("t", "c")))
+		retries("after its removal")
+		// Who gets the old id is another provider.
+		f.do(add(a, ""))
+		f.again(op, first)
+		f.refuse(once("k", usage(ref("t", "b"), 3)), poolkeeper.ErrReused)
+	}},
 	{"an idempotency key counts for a day", func(t *testing.T, h Harness) {
 		if !h.OwnClock {
 			return // the clock is not ours: a fact that the harness declares

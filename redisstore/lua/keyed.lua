@@ -31,13 +31,33 @@ local function load(id)
   return p
 end
 
+-- leads follows the ids that a provider had to the last one, be it there still
+-- or not.
+local function leads(id)
+  while redis.call('HEXISTS', KEYS[3], id) == 0 do
+    local till, to = string.match(redis.call('HGET', KEYS[1], 'a:' .. id) or '', '^(%d+) (.*)$')
+    if not till or tonumber(till) <= tonumber(NOW) then break end
+    id = to
+  end
+  return id
+end
+
+-- same tells whether two marks are of one increment: their numbers are the same,
+-- and the ids lead to one provider.
+local function same(mark, other)
+  if mark == other then return true end
+  local n, id = string.match(mark, '^(%d+) (.*)$')
+  local m, to = string.match(other, '^(%d+) (.*)$')
+  return n ~= nil and n == m and leads(id) == leads(to)
+end
+
 -- counted is what a key has counted and for whom, or nothing.
 local function counted(name, mark)
   local kept = seen[name] or redis.call('GET', name)
   if not kept then return nil end
   local till, count, len, rest = string.match(kept, '^(%d+) (%-?%d+) (%d+) (.*)$')
   if not till or tonumber(till) <= tonumber(NOW) then return nil end
-  if string.sub(rest, tonumber(len) + 1) ~= mark then return '#' end
+  if not same(string.sub(rest, tonumber(len) + 1), mark) then return '#' end
   return '=' .. count .. ':' .. escape(string.sub(rest, 1, tonumber(len)))
 end
 
