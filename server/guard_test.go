@@ -81,7 +81,9 @@ func TestHosts(t *testing.T) {
 	defer hs.Close()
 	s := &service{t: t, http: hs}
 	for host, want := range map[string]int{
-		"localhost": 200, "localhost:1": 200, "LOCALHOST": 200, "x.localhost": 200, "localhost.": 200,
+		"localhost": 200, "localhost:1": 200, "LOCALHOST": 200, "localhost.": 200, "localhost:65535": 200, "localhost.:8080": 200,
+		"x.localhost": 403, "localhost:abc": 403, "localhost:": 403, "localhost:0": 403, "localhost:65536": 403, "localhost:+1": 403, "localhost:80:80": 403, "localhost..": 403,
+		"[localhost]": 403, "[127.0.0.1]": 403, "[::1": 403, "::1": 403, "[::1]x": 403, "[::1]:": 403, "[::1]:x": 403, "[]": 403, "[pool.lan]": 403, ".localhost": 403,
 		"127.0.0.1": 200, "127.9.9.9:80": 200, "[::1]": 200, "[::1]:8787": 200, "[::ffff:127.0.0.1]": 200,
 		"pool.lan": 200, "pool.lan:8787": 200, "proxy.example": 200, "proxy.example:443": 200, "[2001:db8::1]:80": 200, "10.1.1.1": 200,
 		"evil.example": 403, "localhost.evil.example": 403, "notlocalhost": 403, "10.1.1.2": 403, "192.168.0.1:8787": 403, "0.0.0.0": 403, "[2001:db8::2]": 403,
@@ -127,6 +129,11 @@ func TestOrigins(t *testing.T) {
 		"file://":                                403,
 		own + ".evil.example":                    403,
 		"%":                                      403,
+		own + "/":                                403,
+		own + "/x":                               403,
+		strings.TrimPrefix(own, "http"):          403,
+		strings.Replace(own, "://", "://x@", 1):  403,
+		"ftp" + strings.TrimPrefix(own, "http"):  403,
 	} {
 		s.want(want, "GET", "/status", "", "Origin", origin)
 		if a := s.send("GET", pathHealthz, "", "Origin", origin); a.status != want {
@@ -134,7 +141,7 @@ func TestOrigins(t *testing.T) {
 		}
 	}
 	// A proxy before a configured host may speak TLS.
-	srv := New(poolkeeper.New(memstore.New(nil), nil), &Options{Key: testKey, AllowedHosts: []string{"pool.example"}})
+	srv := New(poolkeeper.New(memstore.New(nil), nil), &Options{Key: testKey, Addr: "pool.lan:8787", AllowedHosts: []string{"pool.example"}})
 	for _, c := range []struct {
 		host, origin string
 		want         int
@@ -142,6 +149,7 @@ func TestOrigins(t *testing.T) {
 		{"pool.example", "https://pool.example", 200}, {"pool.example:8443", "https://pool.example:8443", 200}, {"pool.example", "https://pool.example:443", 200},
 		{"pool.example", "http://pool.example", 200}, {"pool.example", "https://pool.example:8443", 403}, {"pool.example", "http://pool.example:8080", 403},
 		{"pool.example:8443", "https://pool.example", 403}, {"pool.example", "https://other.example", 403}, {"pool.example", "https://localhost", 403}, {"localhost", "https://localhost", 403},
+		{"pool.lan:8787", "http://pool.lan:8787", 200}, {"pool.lan:8787", "https://pool.lan:8787", 403},
 	} {
 		if a := call(srv, "GET", pathHealthz, "", "Host", c.host, "Origin", c.origin); a.status != c.want {
 			t.Errorf("%s from %s: %d, want %d", c.host, c.origin, a.status, c.want)

@@ -66,7 +66,7 @@ type Server struct {
 
 	hasKey  bool
 	keyHash [sha256.Size]byte
-	hosts   map[string]bool
+	hosts   hostNames
 
 	mux     *http.ServeMux
 	api     huma.API
@@ -97,7 +97,7 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 
 		hasKey:  len(opts.Key) >= MinKey,
 		keyHash: sha256.Sum256([]byte(opts.Key)),
-		hosts:   allowedHosts(opts),
+		hosts:   namesOf(opts),
 		mux:     http.NewServeMux(),
 	}
 	if s.log == nil {
