@@ -2,6 +2,7 @@ package poolkeeper
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
@@ -68,10 +69,10 @@ func EncodeSnapshot(w io.Writer, s *Snapshot) error {
 		e.name(key.Name)
 		e.line(&wireRecord{Value: &key, Data: d.Data, Revision: revisionText(d.Revision), ExpiresAt: d.ExpiresAt})
 	}
-	for ref, id := range s.Aliases {
+	for _, ref := range slices.SortedFunc(maps.Keys(s.Aliases), compareRefs) {
 		e.name(ref.Type)
 		e.name(ref.ID)
-		e.line(&wireRecord{Alias: &ref, ID: *e.name(id)})
+		e.line(&wireRecord{Alias: &ref, ID: *e.name(s.Aliases[ref])})
 	}
 	n := e.n
 	e.line(&wireRecord{End: &n})
@@ -79,6 +80,10 @@ func EncodeSnapshot(w io.Writer, s *Snapshot) error {
 		return e.err
 	}
 	return e.w.Flush()
+}
+
+func compareRefs(a, b Ref) int {
+	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 }
 
 type snapshotWriter struct {

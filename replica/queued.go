@@ -167,7 +167,7 @@ func (r *Replica) lay(op *poolkeeper.QueuedOp) (moved bool) {
 		}
 	}
 	ov.changes = ov.changes[:0]
-	ov.state.Commit(&one, one.At, "queued")
+	ov.state.Commit(&one, one.At, "queued", nil)
 	if one.Key.Kind != poolkeeper.KindPool {
 		r.over.show(ov)
 		return false

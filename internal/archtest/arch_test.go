@@ -54,13 +54,14 @@ var table = map[string]rule{
 	"filestore":  {own: []string{".", "configdir", "internal/rawjson", "internal/show", "internal/vfs", "journal", "memstore"}},
 
 	// Layers over a backend.
-	"journal":         {own: []string{".", "internal/vfs"}},
-	"replica/backlog": {own: []string{".", "internal/vfs", "journal"}},
-	"replica/queue":   {own: []string{".", "replica/backlog"}},
-	"replica":         {own: []string{".", "memstore", "internal/feed"}},
+	"journal":          {own: []string{".", "internal/vfs"}},
+	"replica/backlog":  {own: []string{".", "internal/vfs", "journal"}},
+	"replica/queue":    {own: []string{".", "replica/backlog"}},
+	"replica/snapshot": {own: []string{".", "configdir", "internal/show", "internal/vfs"}},
+	"replica":          {own: []string{".", "memstore", "internal/feed"}},
 
 	// The factory: the only package that names all backends.
-	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "replica/backlog", "replica/queue", "journal", "configdir", "internal/settings"}},
+	"open":              {own: []string{".", "memstore", "redisstore", "filestore", "replica", "replica/backlog", "replica/queue", "replica/snapshot", "journal", "configdir", "internal/settings"}},
 	"internal/settings": {own: []string{".", "internal/rawjson"}},
 
 	// What people and programs call.
