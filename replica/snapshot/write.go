@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"path"
 	"path/filepath"
 	"reflect"
@@ -327,8 +328,13 @@ func failure(err error) error {
 	if errors.As(err, &pe) && !vfs.IsTemp(path.Base(pe.Path)) {
 		return &poolkeeper.Error{Action: "write", Key: show.Name(pe.Path), Err: sentinel, Detail: pe.Err.Error()}
 	}
-	if pe != nil {
+	// The name would be a temporary one.
+	var link *os.LinkError
+	switch {
+	case pe != nil:
 		err = pe.Err
+	case errors.As(err, &link):
+		err = link.Err
 	}
 	return &poolkeeper.Error{Action: "write", Key: "snapshot", Err: sentinel, Detail: err.Error()}
 }
