@@ -1,5 +1,7 @@
 package poolkeeper
 
+import "context"
+
 // A Mode says how an instance serves that goes on while its store is away.
 type Mode string
 
@@ -40,6 +42,40 @@ func (m Mode) Queues() bool {
 func Modes() []Mode {
 	return []Mode{ModeOnline, ModeReplaying, ModeDegraded, ModeFallback, ModeEmpty, ModeForeign, ModeLost, ModeRefused}
 }
+
+// A Recoverer is a [Backend] over a store that may lose everything, and that can be
+// put back from what the Backend has.
+type Recoverer interface {
+	// Recover puts into a store that has lost everything what this Backend has of
+	// it, and goes on with it; of several instances that do, one is first, and the
+	// others go on with what that has put there. With adopt it goes on with the store
+	// that is there instead, whatever that holds. Either way what is queued is brought
+	// to it after that.
+	//
+	// Errors: ErrConflict where nothing is lost; ErrExists where the store is not
+	// empty; ErrUnavailable where it is away, or there is nothing to put back;
+	// ErrForbidden where the Backend cannot; others of [Backend.Restore].
+	Recover(ctx context.Context, adopt bool) (Recovered, error)
+}
+
+// Recovered says what was put back; of what another instance has put there, nothing.
+type Recovered struct {
+	By        string `json:"by"` // "this", "other" or "adopted"
+	Pools     int    `json:"pools"`
+	Providers int    `json:"providers"`
+	Tokens    int    `json:"tokens"`
+	Documents int    `json:"documents"` // config included
+	Sessions  int    `json:"sessions"`
+	Files     int    `json:"files"`
+	Problem   string `json:"problem,omitempty"` // why the carried files are not among it
+}
+
+// The values of Recovered.By.
+const (
+	RecoveredByThis  = "this"
+	RecoveredByOther = "other"
+	RecoveredAdopted = "adopted"
+)
 
 // MetaRecovered is the fact about a store that was put in the place of one that was
 // lost: the epoch of that one.

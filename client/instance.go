@@ -13,6 +13,7 @@ import (
 var (
 	_ poolkeeper.ImportMarker = (*Client)(nil)
 	_ poolkeeper.Flusher      = (*Client)(nil)
+	_ poolkeeper.Recoverer    = (*Client)(nil)
 )
 
 // An Instance is the process that answers.
@@ -56,6 +57,24 @@ func (c *Client) MarkImport(ctx context.Context, run string, unfinished bool) er
 // nothing to wait for.
 func (c *Client) Flush(ctx context.Context) error {
 	return annotate(c.tell(ctx, "/flush", nil), "flush", "store")
+}
+
+// Recover implements poolkeeper.Recoverer. It is asked once: whether it was done is
+// not known where the answer is lost, and to ask again does no harm.
+func (c *Client) Recover(ctx context.Context, adopt bool) (poolkeeper.Recovered, error) {
+	var done poolkeeper.Recovered
+	if err := c.enter(); err != nil {
+		return done, err
+	}
+	defer c.leave()
+	body, err := json.Marshal(map[string]bool{"adopt": adopt})
+	if err != nil {
+		return done, poolkeeper.Errorf(poolkeeper.ErrInternal, "%v", err)
+	}
+	if f := c.attempt(ctx, http.MethodPost, "/recover", jsonPayload(body), decodeInto(&done)); f != nil {
+		return done, poolkeeper.Annotate(f.err, "recover", "store")
+	}
+	return done, nil
 }
 
 // tell sends what is the same however often it is sent.

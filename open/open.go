@@ -27,6 +27,9 @@ type Options struct {
 	// [queue.Queue]. Then Redis need not be there, nor initialised where the directory
 	// of the gateway can be served meanwhile.
 	Outlast bool
+	// SnapshotEvery is how often the last snapshot is brought up to date while Redis is
+	// there, 30 s where 0.
+	SnapshotEvery time.Duration
 	// Turned is called for each transition to another mode, where there are such.
 	Turned func(from, to poolkeeper.Mode)
 }

@@ -1,6 +1,7 @@
 package open_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -10,9 +11,11 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/poolkeeper/poolkeeper/replica/snapshot"
 )
 
 // An outage is a server and what outlasts it.
@@ -33,7 +36,7 @@ func newOutage(t *testing.T, opts ...redistest.Option) *outage {
 // open opens the store as the service does.
 func (o *outage) open() *poolkeeper.Store {
 	o.Helper()
-	st, err := open.Store(o.Context(), o.set, &open.Options{Outlast: true, Turned: func(_, to poolkeeper.Mode) {
+	st, err := open.Store(o.Context(), o.set, &open.Options{Outlast: true, SnapshotEvery: 100 * time.Millisecond, Turned: func(_, to poolkeeper.Mode) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.modes = append(o.modes, to)
@@ -79,6 +82,16 @@ func (o *outage) status(res poolkeeper.Result, err error) poolkeeper.Status {
 		o.Fatal(err)
 	}
 	return res.Status
+}
+
+// queued is what waits in increments of one.
+func (o *outage) queued(st *poolkeeper.Store) int64 {
+	o.Helper()
+	p, err := st.Provider(o.Context(), one)
+	if err != nil {
+		o.Fatal(err)
+	}
+	return p.Count(poolkeeper.UsageCount) - 6
 }
 
 var one = poolkeeper.Ref{Type: "kiro", ID: "a"}
@@ -247,4 +260,141 @@ func TestStartWithoutRedis(t *testing.T) {
 		p, err := st.Provider(ctx, one)
 		return err == nil && p.Count(poolkeeper.UsageCount) == 15
 	})
+}
+
+// TestSnapshot: a service that starts with Redis away serves the last snapshot, with
+// what waits in the journal on top, once; and what is on the disk is what is served.
+func TestSnapshot(t *testing.T) {
+	o := newOutage(t, redistest.WithAOF("always"))
+	o.filled()
+	ctx := t.Context()
+	st := o.open()
+	o.status(st.Usage(ctx, one, 1))
+	o.status(st.PutFile(ctx, "configs/prompt.txt", []byte("carried"), poolkeeper.Always))
+	o.until("a snapshot", func() bool {
+		snap, _, err := configdir.ReadDir(ctx, open.FallbackDir(o.set), nil)
+		return err == nil && snap.Provider(one) != nil && len(snap.KeysOf(poolkeeper.KindFile)) > 0
+	})
+	o.srv.Stop()
+	o.status(st.Usage(ctx, poolkeeper.Ref{Type: "kiro", ID: "b"}, 1))
+	o.mode(st, poolkeeper.ModeDegraded)
+	o.status(st.Usage(ctx, one, 10))
+	o.mode(st, poolkeeper.ModeFallback)
+	served := func(what string) {
+		t.Helper()
+		o.until(what, func() bool {
+			snap, _, err := configdir.ReadDir(ctx, open.FallbackDir(o.set), nil)
+			return err == nil && snap.Provider(one).Count(poolkeeper.UsageCount) == 16
+		})
+	}
+	served("what waits, on the disk")
+	st.Close()
+
+	began := time.Now()
+	st = o.open()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("the start took %s", took)
+	}
+	if p, err := st.Provider(ctx, one); err != nil || p.Count(poolkeeper.UsageCount) != 16 {
+		t.Errorf("after a new start: %+v, %v", p, err)
+	}
+	if ok, err := st.VerifyPassword(ctx, "correct horse battery"); !ok || err != nil {
+		t.Errorf("the password: %v", err)
+	}
+	if ok, err := st.VerifyPassword(ctx, "admin123"); ok || err != nil {
+		t.Errorf("a default password: %v", err)
+	}
+	if got := o.status(st.Usage(ctx, one, 100)); got != poolkeeper.Queued {
+		t.Errorf("a write: %s", got)
+	}
+	o.srv.Restart()
+	o.mode(st, poolkeeper.ModeOnline)
+	for _, ctx := range []context.Context{ctx, poolkeeper.ReadCurrent(ctx)} {
+		if p, err := st.Provider(ctx, one); err != nil || p.Count(poolkeeper.UsageCount) != 116 {
+			t.Errorf("in the end: %+v, %v", p, err)
+		}
+	}
+}
+
+// TestRecover: a Redis that has lost everything is not believed, and recover puts all
+// of it back from one of several instances; what was queued comes on top, once.
+func TestRecover(t *testing.T) {
+	for name, lose := range map[string]func(*outage){
+		"while running": func(o *outage) { o.srv.FlushAll() },
+		"restarted":     func(o *outage) { o.srv.Kill(); o.srv.Restart() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newOutage(t)
+			o.filled()
+			ctx := t.Context()
+			st := o.open()
+			other := *o.set
+			other.StateDir = t.TempDir()
+			second, err := open.Store(ctx, &other, &open.Options{Outlast: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer second.Close()
+			o.status(st.Usage(ctx, one, 1))
+			o.status(st.PutToken(ctx, one, []byte(`{"refreshToken":"FAKE"}`), poolkeeper.Always))
+			o.status(st.PutFile(ctx, "configs/prompt.txt", []byte("carried"), poolkeeper.Always))
+			o.until("a snapshot", func() bool {
+				snap, err := snapshot.Files(ctx, filepath.Dir(filepath.Dir(open.FallbackDir(o.set))))
+				return err == nil && len(snap.KeysOf(poolkeeper.KindFile)) > 0
+			})
+			before, err := o.direct().Snapshot(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.until("the other one has it", func() bool {
+				p, err := second.Provider(ctx, one)
+				return err == nil && p.Count(poolkeeper.UsageCount) == 6
+			})
+			if _, err := st.Backend().(poolkeeper.Recoverer).Recover(ctx, false); !errors.Is(err, poolkeeper.ErrConflict) {
+				t.Errorf("with nothing lost: %v", err)
+			}
+			lose(o)
+			for i, st := range []*poolkeeper.Store{st, second} {
+				o.until("a write is queued", func() bool { return o.status(st.Usage(ctx, one, 10)) == poolkeeper.Queued })
+				o.mode(st, poolkeeper.ModeLost)
+				if p, err := st.Provider(ctx, one); err != nil || p.Count(poolkeeper.UsageCount) < 16 {
+					t.Errorf("instance %d reads %+v, %v", i, p, err)
+				}
+			}
+			if n := len(o.srv.Keys("*")); n != 0 {
+				t.Errorf("%d keys were written into the emptiness", n)
+			}
+			queued := o.queued(st) + o.queued(second)
+			done, err := st.Backend().(poolkeeper.Recoverer).Recover(ctx, false)
+			if err != nil || done.By != poolkeeper.RecoveredByThis || done.Providers != 2 || done.Tokens != 1 || done.Files != 1 {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			o.mode(st, poolkeeper.ModeOnline)
+			o.mode(second, poolkeeper.ModeOnline)
+			if done, err := second.Backend().(poolkeeper.Recoverer).Recover(ctx, false); !errors.Is(err, poolkeeper.ErrConflict) {
+				t.Errorf("a second time: %+v, %v", done, err)
+			}
+			after, err := o.direct().Snapshot(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := after.Provider(one).Count(poolkeeper.UsageCount); got != 6+queued {
+				t.Errorf("the count is %d, want %d", got, 6+queued)
+			}
+			for key, d := range before.Values {
+				if got := after.Values[key]; string(got.Data) != string(d.Data) {
+					t.Errorf("%s is %q, want %q", key, got.Data, d.Data)
+				}
+			}
+			for i, st := range []*poolkeeper.Store{st, second} {
+				o.until("the copy", func() bool {
+					p, err := st.Provider(ctx, one)
+					return err == nil && p.Count(poolkeeper.UsageCount) == 6+queued
+				})
+				if info, err := st.Info(ctx); err != nil || info.Queue.Aside != 0 || info.Epoch == before.Meta["epoch"] {
+					t.Errorf("instance %d: %+v, %v", i, info, err)
+				}
+			}
+		})
+	}
 }

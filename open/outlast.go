@@ -3,6 +3,7 @@ package open
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/poolkeeper/poolkeeper/replica"
 	"github.com/poolkeeper/poolkeeper/replica/backlog"
 	"github.com/poolkeeper/poolkeeper/replica/queue"
+	"github.com/poolkeeper/poolkeeper/replica/snapshot"
 )
 
 // redisBackend is the store in Redis, with what lets it outlast an outage where that
@@ -28,6 +30,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	if err := inspect(ctx, s, opts); err != nil {
 		return nil, err
 	}
+	o := &outlasting{dir: snapshotDir(s), opts: opts}
 	base := sync.OnceValue(func() *poolkeeper.Snapshot { return standby(context.WithoutCancel(ctx), s, opts.Logger) })
 	dir := ""
 	if s.Journal.Kind == settings.JournalDisk {
@@ -49,22 +52,22 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 		Standby:       func() bool { return base() != nil },
 		Patience:      patience,
 		Describe:      poolkeeper.Info{Backend: settings.BackendRedis, Target: target},
-		Turned:        opts.Turned,
+		Turned:        o.turned,
 		Logger:        opts.Logger,
 		Now:           opts.Now,
 	})
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	copied := &replica.Options{Now: opts.Now, Logger: opts.Logger}
+	copied := &replica.Options{Now: opts.Now, Logger: opts.Logger, Files: o.files, Noticed: o.noticed}
 	if mode := q.Mode(); mode != poolkeeper.ModeOnline && mode != poolkeeper.ModeReplaying {
 		copied.Base = base()
 	}
-	r, err := replica.Open(ctx, q, copied)
-	if err != nil {
+	if o.Replica, err = replica.Open(ctx, q, copied); err != nil {
 		return nil, err
 	}
-	return r, nil
+	o.keep()
+	return o, nil
 }
 
 // inspect refuses, before anything is made, what somebody has to mend first: a Redis
@@ -90,19 +93,36 @@ func inspect(ctx context.Context, s *settings.Settings, opts *Options) error {
 // patience is how long the start waits for Redis, before it goes on without it.
 const patience = 500 * time.Millisecond
 
-// standby is what is served until Redis is: the directory of the gateway. Nil where
-// there is none. One that cannot be read is none either, and that is said: it is
-// Redis that is to be served.
+// standby is what is served until Redis is: the last snapshot of it, else the
+// directory of the gateway. Nil where there is none. What cannot be read is none
+// either, and that is said: it is Redis that is to be served.
 func standby(ctx context.Context, s *settings.Settings, log *slog.Logger) *poolkeeper.Snapshot {
+	if log == nil {
+		log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	dir := snapshotDir(s)
+	snap, m, err := snapshot.Load(ctx, dir)
+	switch {
+	case err == nil:
+		if len(m.Damage) > 0 {
+			log.Error("the last snapshot is damaged in part", "dir", dir, "damage", m.Damage)
+		}
+		log.Warn("the last snapshot is served until Redis is", "dir", dir, "written", m.Time().UTC().Format(time.RFC3339))
+		return snap
+	case !errors.Is(err, poolkeeper.ErrNotFound):
+		log.Error("the last snapshot cannot be read", "dir", dir, "error", err)
+	}
+	return directory(ctx, s, log)
+}
+
+func directory(ctx context.Context, s *settings.Settings, log *slog.Logger) *poolkeeper.Snapshot {
 	snap, report, err := configdir.ReadDir(ctx, s.ConfigDir, nil)
 	if err != nil || report.Scanned == 0 {
-		if err != nil && log != nil {
+		if err != nil {
 			log.Warn("the directory cannot be served in place of Redis", "dir", s.ConfigDir, "error", err)
 		}
 		return nil
 	}
-	if log != nil {
-		log.Warn("the directory is served in place of Redis", "dir", s.ConfigDir)
-	}
+	log.Warn("the directory is served until Redis is", "dir", s.ConfigDir)
 	return snap
 }

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"maps"
 	"slices"
 
@@ -71,6 +72,19 @@ func (r *Replica) succeeded(turn uint64) error {
 	return nil
 }
 
+// Shown is a snapshot of the copy as readers see it, without the carried files. Nil
+// where that is the Base.
+func (r *Replica) Shown(ctx context.Context) (*poolkeeper.Snapshot, error) {
+	r.layOver()
+	r.mu.Lock()
+	none := len(r.over.keys) == 0 || r.view.Load() == nil
+	r.mu.Unlock()
+	if none {
+		return nil, nil
+	}
+	return r.Load(ctx, append([]poolkeeper.Key{poolkeeper.PoolsKey}, everyValue...)...)
+}
+
 // forget makes all values ones that anything is newer than.
 func (v *values) forget() {
 	for _, m := range v.all() {
@@ -85,13 +99,16 @@ func (v *values) forget() {
 
 // Base is a snapshot of the copy as the store gave it: without what waits for the
 // store, and without the carried files, which it does not have. Nil as long as
-// there is no copy.
+// there is no copy of a store.
 func (r *Replica) Base() *poolkeeper.Snapshot {
 	if r.view.Load() == nil {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.epoch == "" { // of a directory
+		return nil
+	}
 	snap := poolkeeper.NewSnapshot()
 	maps.Copy(snap.Meta, *r.meta.Load())
 	all := *r.pools.Load()

@@ -48,6 +48,9 @@ func (r *Replica) listen(ctx context.Context) (*feed.Queue[poolkeeper.Change], e
 
 // tell tells those who watch of what is in the copy now.
 func (r *Replica) tell(c poolkeeper.Change) {
+	if r.opts.Noticed != nil {
+		r.opts.Noticed(c.Key)
+	}
 	for queue := range r.listeners {
 		queue.Put(c, 256+len(c.Definition)+256*len(c.States))
 	}

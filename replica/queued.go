@@ -131,6 +131,9 @@ func (r *Replica) layOverLocked() {
 	moved := false
 	for i := range all {
 		n := &all[i]
+		if r.opts.Noticed != nil {
+			r.opts.Noticed(n.op.Op.Key)
+		}
 		if n.settled == nil {
 			moved = r.lay(&n.op) || moved
 		} else if ov := o.keys[n.op.Op.Key]; ov != nil && ov.waits[n.op.Entry] {

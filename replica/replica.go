@@ -42,6 +42,12 @@ type Options struct {
 	// Patience is how long Open waits for the source where there is a Base, 300 ms
 	// where 0.
 	Patience time.Duration
+	// Files returns a snapshot with the carried files, which the copy does not have,
+	// for Recover. It may be nil.
+	Files func(ctx context.Context) (*poolkeeper.Snapshot, error)
+	// Noticed is called for each key that readers see otherwise from then on. It must
+	// not use the Replica, and may be nil.
+	Noticed func(poolkeeper.Key)
 }
 
 // A Replica is a [poolkeeper.Backend] over another one. Reads come from a copy

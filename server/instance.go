@@ -49,9 +49,43 @@ func (s *Server) instanceRoutes() []route {
 			answer: answerRule{kind: jsonAnswer, about: "what the service knows of itself", schema: instanceReport{}}, storeless: true, handle: s.describeInstance},
 		{method: http.MethodPost, path: base + "/import-mark", id: "mark-import", summary: "Say of the store that an import is unfinished, or is no longer", tag: tag,
 			body: &bodyRule{kind: smallBody, limit: maxTiny, about: "the run, and how it stands", schema: runBody{}, example: `{"run":"7d6f2c1e","unfinished":true}`}, answer: done, handle: s.markImport},
+		{method: http.MethodPost, path: base + "/recover", id: "recover", summary: "Put into a store that has lost everything what this instance has of it", tag: tag,
+			about: "Or, with `adopt`, go on with the store that is there, whatever it holds. Either way what is queued is brought to it after that.",
+			body: &bodyRule{kind: smallBody, limit: maxTiny, optional: true, about: "whether to go on with the store that is there", schema: recoverBody{}, example: `{"adopt":false}`},
+			answer: answerRule{kind: jsonAnswer, about: "what was put back, and by which instance", schema: poolkeeper.Recovered{}, example: `{"by":"this","pools":3,"providers":42,"tokens":40,"documents":4,"sessions":1,"files":2}`}, handle: s.recover},
 		{method: http.MethodPost, path: base + "/flush", id: "flush", summary: "Wait until the files of a directory have all that was acknowledged", tag: tag,
 			answer: done, handle: s.flush},
 	}
+}
+
+// A recoverBody says how a store that was lost is gone on with.
+type recoverBody struct {
+	Adopt bool `json:"adopt,omitempty" doc:"go on with the store that is there, whatever it holds"`
+}
+
+func (b *recoverBody) set(name string, raw []byte) error {
+	if name == "adopt" {
+		return readBool(raw, &b.Adopt)
+	}
+	return errUnknownField
+}
+
+// recover puts a store back, or goes on with another one. A client that goes does not
+// leave it half way.
+func (s *Server) recover(x *exchange) error {
+	var b recoverBody
+	if err := x.decode(&b); err != nil {
+		return err
+	}
+	r, ok := s.store.Backend().(poolkeeper.Recoverer)
+	if !ok {
+		return poolkeeper.Errorf(poolkeeper.ErrForbidden, "this store cannot be put back by an instance")
+	}
+	done, err := r.Recover(context.WithoutCancel(x.r.Context()), b.Adopt)
+	if err != nil {
+		return err
+	}
+	return x.sendValue(done)
 }
 
 func (s *Server) describeInstance(x *exchange) error {

@@ -116,7 +116,7 @@ func TestCommandsAreDescribed(t *testing.T) {
 			t.Errorf("%s: optional is %v, required are %v", rt.path, rt.body.optional, schema.Required)
 		}
 	}
-	if n != 11 {
+	if n != 12 {
 		t.Errorf("%d commands", n)
 	}
 }

@@ -98,9 +98,9 @@ var besideLines = []line{
 }
 
 // notBeside are the commands that a service is nothing to, and those that have a
-// test of their own beside one: status, journal repair, watch; retry and discard
+// test of their own beside one: status, journal repair, watch, recover; retry and discard
 // have one that holds the journal.
-var notBeside = []string{"serve", "bench", "version", "completion", "man", "status", "journal repair", "journal retry", "journal discard", "watch"}
+var notBeside = []string{"serve", "bench", "version", "completion", "man", "status", "journal repair", "journal retry", "journal discard", "watch", "recover"}
 
 // TestBesideCoversCommands: a command that is added is in the lists.
 func TestBesideCoversCommands(t *testing.T) {
@@ -203,7 +203,7 @@ func TestBesideService(t *testing.T) {
 			for _, l := range besideLines {
 				code, stdout, stderr := alone.run(t, l)
 				code2, stdout2, stderr2 := beside.run(t, l)
-				journal := l.args[0] == "journal" // of its length nothing is known
+				journal := l.args[0] == "journal"                                                                     // of its length nothing is known
 				if code != code2 && !(journal && url != "") || !journal && (stdout != stdout2 || stderr != stderr2) { // of a Redis only a service has a journal
 					t.Errorf("%q: exit codes %d and %d\n%s\n%s", l.args, code, code2, cmp.Diff(stdout, stdout2), cmp.Diff(stderr, stderr2))
 				}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
 )
 
 // A shape is what the docs say of the JSON of a command: the types of its fields.
@@ -223,6 +224,13 @@ func TestJSON(t *testing.T) {
 	edge.env["REDIS_URL"] = standalone(t).url
 	for _, args := range [][]string{{"import", "--dry-run"}, {"import"}, {"verify"}, {"provider", "list"}, {"status"}, {"verify", "--config-dir", filepath.Join(edge.dir, "given", "configs")}} {
 		run(edge, line{args: args})
+	}
+	srv := redistest.Start(t)
+	lost := newWorld(t, srv.URL(), "lost:")
+	startService(t, lost.env)
+	srv.FlushAll()
+	for _, args := range [][]string{{"status"}, {"recover"}, {"recover"}, {"status"}} {
+		run(lost, line{args: args})
 	}
 	for _, path := range known {
 		if seen[path] == 0 && path != "completion" {

@@ -113,7 +113,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.serveCommand(), a.initCommand(), a.importCommand(), a.exportCommand(), a.verifyCommand(), a.statusCommand(), a.watchCommand(),
 		a.providerCommand(), a.tokenCommand(), a.configCommand(), a.docCommand(), a.passwordCommand(),
-		a.usageCommand(), a.errorCommand(), a.successCommand(), a.journalCommand(), a.benchCommand(), a.versionCommand(),
+		a.usageCommand(), a.errorCommand(), a.successCommand(), a.journalCommand(), a.recoverCommand(), a.benchCommand(), a.versionCommand(),
 		a.completionCommand(), a.manCommand(),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true

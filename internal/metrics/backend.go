@@ -72,6 +72,14 @@ func (b *backend) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper
 	return snap, err
 }
 
+// Recover makes the layer a poolkeeper.Recoverer, as far as what it is over is one.
+func (b *backend) Recover(ctx context.Context, adopt bool) (poolkeeper.Recovered, error) {
+	if r, ok := b.Backend.(poolkeeper.Recoverer); ok {
+		return r.Recover(ctx, adopt)
+	}
+	return poolkeeper.Recovered{}, poolkeeper.Errorf(poolkeeper.ErrForbidden, "this store cannot be put back by an instance")
+}
+
 // MarkImport makes the layer a poolkeeper.ImportMarker. What it is over need not
 // be one: then nothing is marked.
 func (b *backend) MarkImport(ctx context.Context, run string, unfinished bool) error {

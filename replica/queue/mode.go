@@ -143,6 +143,12 @@ func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
 		if info, err = src.Info(ctx); err != nil {
 			return info, err
 		}
+		if !info.Ready && (state.mode == poolkeeper.ModeOnline || state.mode == poolkeeper.ModeReplaying) { // it has changed since
+			q.look()
+			q.mu.Lock()
+			state = q.state
+			q.mu.Unlock()
+		}
 	}
 	if ctx.Err() != nil {
 		return info, ctx.Err()
@@ -189,25 +195,4 @@ func (q *Queue) Measure(ctx context.Context) poolkeeper.Measures {
 		m.Queue.Transitions[mode] = n
 	}
 	return m
-}
-
-// Adopt takes the store that is there now for the one that the queued ops are for,
-// whatever its content. ErrUnavailable where there is none that is ready.
-func (q *Queue) Adopt(ctx context.Context) error {
-	fresh, err := q.open(ctx)
-	if err != nil {
-		return err
-	}
-	info, err := fresh.Info(ctx)
-	if err = errors.Join(err, fresh.Close()); err != nil {
-		return err
-	}
-	if !info.Ready {
-		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store is not ready: %s", info.Problem)
-	}
-	q.mu.Lock()
-	q.adopt = info.Epoch
-	q.mu.Unlock()
-	q.look()
-	return nil
 }

@@ -23,6 +23,10 @@ type KeeperOptions struct {
 	// have changed, and may fail: those of the last snapshot stay then, and it is
 	// called again after Every. Where nil, the snapshots have the carried files.
 	Files func(ctx context.Context) (*poolkeeper.Snapshot, error)
+	// Shown returns what gateway/ is to be of, without the carried files, or nil where
+	// that is the state: what waits for the store is in the one, as the gateway is to
+	// have it, and not in the other, as it will be laid over that again.
+	Shown func(ctx context.Context) (*poolkeeper.Snapshot, error)
 	// Watcher, where not nil, tells what has changed; otherwise whoever knows calls
 	// [Keeper.Changed].
 	Watcher poolkeeper.Watcher

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +43,57 @@ func Load(ctx context.Context, dir string) (*poolkeeper.Snapshot, *Manifest, err
 			return snap, m, nil
 		}
 	}
+}
+
+// Files reads the carried files of the last snapshot of a directory, which Load does
+// not. One that is not as it was written is an error. Errors are those of Load.
+func Files(ctx context.Context, dir string) (*poolkeeper.Snapshot, error) {
+	fsys, err := vfs.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, none(dir)
+	}
+	if err != nil {
+		return nil, reading(err)
+	}
+	defer fsys.Close()
+	m, err := readManifest(fsys)
+	switch {
+	case err != nil:
+		return nil, reading(err)
+	case m == nil:
+		return nil, none(dir)
+	}
+	snap := poolkeeper.NewSnapshot()
+	for _, name := range m.Paths {
+		if name == "" { // a part without files
+			continue
+		}
+		data, err := readSection(fsys, name)
+		if err != nil {
+			return nil, reading(err)
+		}
+		var shard map[string]left
+		if json.Unmarshal(data, &shard) != nil {
+			return nil, damaged(name, "it is no list of files")
+		}
+		for at, f := range shard {
+			if !f.Carried {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			data, err := vfs.ReadFile(fsys, in(at), poolkeeper.MaxFile)
+			if err != nil {
+				return nil, reading(err)
+			}
+			if hashOf(data) != f.Hash {
+				return nil, damaged(in(at), "it is not as it was written")
+			}
+			snap.Values[poolkeeper.FileKey(at)] = poolkeeper.Document{Data: data}
+		}
+	}
+	return snap, nil
 }
 
 func none(dir string) error {

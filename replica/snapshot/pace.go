@@ -132,14 +132,24 @@ func (k *Keeper) attempt(ctx context.Context, all, files bool) (written, stale b
 	if err != nil {
 		return false, files, poolkeeper.Annotate(err, "write", "snapshot")
 	}
+	var shown *poolkeeper.Snapshot
+	if k.opts.Shown != nil {
+		if shown, err = k.opts.Shown(ctx); err != nil {
+			return false, files, poolkeeper.Annotate(err, "write", "snapshot")
+		}
+	}
 	keep := k.opts.Files != nil
 	if files && time.Since(k.asked) >= k.opts.Every/2 {
 		if carried := k.carried(ctx); carried != nil {
 			snap, keep, files = withFiles(snap, carried), false, false
+			if shown != nil {
+				shown = withFiles(shown, carried)
+			}
 		}
 	}
 	now := time.Now()
 	all = all || now.Sub(k.looked) >= k.opts.Every
+	k.w.shown = shown
 	if written, err = k.w.write(ctx, snap, keep, all); err != nil {
 		return false, k.opts.Files != nil, err // they are not written either
 	}

@@ -82,6 +82,7 @@ type writer struct {
 	edits  map[string]string // what was told of: path → the hash that it has
 	bad    map[string]bool   // paths that could not be those of files
 	counts Counts
+	shown  *poolkeeper.Snapshot // what gateway/ is to be of; nil where that is the state
 }
 
 func openWriter(dir string, opts *WriteOptions) (*writer, error) {
@@ -151,7 +152,11 @@ func (w *writer) write(ctx context.Context, snap *poolkeeper.Snapshot, keepFiles
 	if keepFiles {
 		snap = withoutFiles(snap)
 	}
-	files, report, err := configdir.Files(snap, filepath.FromSlash(ConfigDir(w.dir)), now)
+	tree := snap
+	if w.shown != nil {
+		tree = w.shown
+	}
+	files, report, err := configdir.Files(tree, filepath.FromSlash(ConfigDir(w.dir)), now)
 	if err != nil {
 		return false, err
 	}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/open"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) recoverCommand() *cobra.Command {
+	var adopt bool
+	cmd := &cobra.Command{
+		Use:   "recover",
+		Short: "Put back what Redis has lost, from the running service",
+		Long: `Puts into a Redis that has lost everything what the running service has of it: its
+copy of pools, tokens, configuration, password, documents and sessions, and the
+carried files of its last snapshot. What was queued meanwhile comes on top. Of
+several services one puts it back; the others go on with that by themselves.
+
+It is refused where nothing is lost, and where the store is initialised with other
+content. With --adopt the service goes on with the store that is there, whatever it
+holds: after an import, for example. What is queued is brought to that then.
+
+Where no service runs, the last snapshot is an ordinary directory, which import
+takes: what this command says then has its path.
+
+Exit code 3 where Redis is away, or there is nothing to put back; 1 where it is
+refused.`,
+		Example: `  poolkeeper status
+  poolkeeper recover
+  poolkeeper recover --adopt --json`,
+		Args: need(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := a.settings()
+			if err != nil {
+				return err
+			}
+			in := a.running(cmd.Context(), set)
+			if in == nil {
+				return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "no service runs for this store, so there is no copy to put back").
+					WithHint("start one; or import its last snapshot: poolkeeper import --config-dir %s", open.FallbackDir(set))
+			}
+			done, err := in.client.Recover(cmd.Context(), adopt)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(done)
+			}
+			switch done.By {
+			case poolkeeper.RecoveredAdopted:
+				return a.printf("The service goes on with the store that is there.\n")
+			case poolkeeper.RecoveredByOther:
+				return a.printf("Another service has put it back already; this one goes on with that.\n")
+			}
+			if done.Problem != "" {
+				a.note("warning: %s", done.Problem)
+			}
+			return a.printf("Put back %d providers in %d pools, %d tokens, %d documents, %d sessions and %d files.\n",
+				done.Providers, done.Pools, done.Tokens, done.Documents, done.Sessions, done.Files)
+		},
+	}
+	cmd.Flags().BoolVar(&adopt, "adopt", false, "go on with the store that is there, whatever it holds")
+	return cmd
+}
