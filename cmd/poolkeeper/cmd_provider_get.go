@@ -92,16 +92,13 @@ func unquoted(literal []byte) string {
 	return string(literal)
 }
 
-// shown prints a text of a definition in a table; one that has the form of a
-// credential is masked there too.
+// shown prints a text of a definition in a table, with its credentials masked as
+// elsewhere.
 func shown(s string) string {
-	switch {
-	case s == "":
+	if s == "" {
 		return "-"
-	case looksSecret(s):
-		return "****"
 	}
-	return cell(s)
+	return cell(redactText(s))
 }
 
 // printPools prints pools as JSON, every provider as it is stored but for the

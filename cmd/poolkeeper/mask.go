@@ -56,7 +56,7 @@ func (m masker) object(dst, v []byte, of string, secret bool) []byte {
 	_ = rawjson.Object(v, func(key, value []byte) error {
 		name, ok := rawjson.Unquote(key)
 		pos = copyGap(&dst, v, pos)
-		if hideNames || !ok || looksSecret(name) {
+		if hideNames || !ok || redactText(name) != name {
 			dst = append(dst, masked...)
 		} else {
 			dst = append(dst, key...)

@@ -33,11 +33,16 @@ func TestMask(t *testing.T) {
 		`{"PROXY_URL":"u:p@h:1080","a":"10:30 at a@b.c"}`:              `{"PROXY_URL":"****@h:1080","a":"10:30 at a@b.c"}`,
 		`{"m":"401 for key sk-0123456789abcdef, again"}`:               `{"m":"401 for key ****, again"}`,
 		`{"m":"GET https://h/x?key=v failed"}`:                         `{"m":"GET https://h/x?key=**** failed"}`,
-		`{"m":"GET https://u:p@h/x failed","u":"redis://:p, w@h/0"}`:   `{"m":"****","u":"redis://****@h/0"}`,
+		`{"m":"GET https://u:p@h/x failed","u":"redis://:p, w@h/0"}`:   `{"m":"GET https://****@h/x failed","u":"redis://****@h/0"}`,
 		`{"region":"asia-southeast1","plan":"basic plan for all"}`:     `{"region":"asia-southeast1","plan":"basic plan for all"}`,
-		`{"m":"sent Authorization: Bearer v and more"}`:                `{"m":"sent Authorization: Bearer **** and more"}`,
+		`{"m":"sent Authorization: Bearer v and more"}`:                `{"m":"sent Authorization:****"}`,
+		`{"m":"sent Bearer v and more, 10:30"}`:                        `{"m":"sent Bearer **** and more, 10:30"}`,
+		`{"m":"401 {\"message\":\"Token expired\",\"token\":\"v\"}"}`:  `{"m":"401 {\"message\":\"Token expired\",\"token\":\"****\"}"}`,
+		`{"m":"401 Unauthorized: token refresh failed: 400"}`:          `{"m":"401 Unauthorized: token refresh failed: 400"}`,
+		`{"m":"https://auth.example.com:8443/oauth/token?grant=v"}`:    `{"m":"https://auth.example.com:8443/oauth/token?grant=****"}`,
+		`{"see token: v":"x","https://u:p@h":1}`:                       `{"****":"****","****":1}`,
 		`{"extra":"{\"apiKey\":\"v\",\"n\":1}"}`:                       `{"extra":"{\"apiKey\":\"****\",\"n\":1}"}`,
-		`{"a":"AKIAIOSFODNN7EXAMPLE","b":"Basic dTpwYXNzd29yZA=="}`:    `{"a":"****","b":"****"}`,
+		`{"a":"AKIAIOSFODNN7EXAMPLE","b":"Basic dTpwYXNzd29yZA=="}`:    `{"a":"****","b":"Basic ****"}`,
 	} {
 		if got := string(mask([]byte(in))); got != want {
 			t.Errorf("%s\n got %s\nwant %s", in, got, want)

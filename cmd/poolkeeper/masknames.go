@@ -26,7 +26,7 @@ func isSecret(name string, value []byte) bool {
 
 var secretWords = []string{
 	"key", "token", "secret", "passw", "pwd", "cookie", "base64", "cred", "auth", "bearer", "session",
-	"clearance", "private", "webhook", "jwt", "cert", "signature", "verifier", "mnemonic", "assertion",
+	"clearance", "private", "webhook", "jwt", "cert", "signature", "verifier", "mnemonic", "assertion", "密码", "密钥", "令牌",
 }
 
 // secretParts are secret where they are a whole part of a name: proxy_pass is,

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"regexp"
 	"strings"
 )
@@ -90,31 +89,44 @@ func RedactURL(raw string) string {
 
 var urlScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
 
+// harmless are the parameters of a query that are shown: all others may be credentials.
+var harmless = map[string]bool{
+	"db": true, "protocol": true, "master": true, "mastername": true, "master_set": true, "addr": true, "client_cache": true,
+	"max_retries": true, "dial_timeout": true, "read_timeout": true, "write_timeout": true, "conn_write_timeout": true, "timeout": true,
+	"model": true, "version": true, "api-version": true, "alt": true, "beta": true, "stream": true, "format": true, "lang": true,
+	"limit": true, "offset": true, "page": true, "region": true,
+}
+
+// plainValue is a value that can be no second parameter, and is too short for a key.
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9._,-]{0,31}$`)
+
 // redactQuery keeps the parameters that cannot be credentials.
 func redactQuery(query string) string {
 	params := strings.Split(query, "&")
 	for i, p := range params {
-		name, _, _ := strings.Cut(p, "=")
-		plain, err := url.QueryUnescape(name)
-		if err != nil || secretParameter(plain) {
-			params[i] = name + "=" + Redacted
+		name, value, ok := strings.Cut(p, "=")
+		switch {
+		case !ok && p != "":
+			params[i] = Redacted // a credential as it is
+		case ok && !(harmless[strings.ToLower(name)] && plainValue.MatchString(value)):
+			params[i] = parameterName(name) + "=" + Redacted
 		}
 	}
 	return strings.Join(params, "&")
 }
 
+// parameterName keeps the name of a parameter, where that looks like one.
+func parameterName(name string) string {
+	if !plainName.MatchString(name) {
+		return Redacted
+	}
+	return name
+}
+
+var plainName = regexp.MustCompile(`^[A-Za-z0-9._%\[\]-]{1,24}$`)
+
 // hasCredentials reports whether a URL has a user name or password in it.
 func hasCredentials(raw string) bool {
 	_, rest, _ := strings.Cut(raw, "://")
 	return strings.Contains(rest, "@")
-}
-
-func secretParameter(name string) bool {
-	name = strings.ToLower(name)
-	for _, word := range []string{"pass", "pwd", "secret", "token", "key", "auth", "cred", "user"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
 }
