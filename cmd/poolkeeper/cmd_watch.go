@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -23,8 +24,12 @@ The first line is "ready": what is done after it is printed. Where the connectio
 lost the command goes on by itself, and prints "resync": something may have been
 missed in between, and whoever keeps a copy reads it again.
 
-A service that runs on this store is asked, and else Redis itself. A directory is
-changed by the one process that has it, so it is watched while a service runs.
+A service that runs on this store is asked, and else Redis itself; whenever the
+connection is lost, the command looks anew which of them there is. Where a service
+is stopped, it goes on with Redis; where Redis does not answer, with a service
+that has come meanwhile; and where there is neither it waits. A directory is
+changed by the one process that has it: its watch begins with a service, and waits
+for the next one. What is waited for, and what is watched then, is said on stderr.
 
 With --json each line is an object: {"at", "event"}, event being ready, resync or
 change, and of a change "kind", "key", "before", "after" and what was changed.`,
@@ -32,16 +37,11 @@ change, and of a change "kind", "key", "before", "after" and what was changed.`,
   poolkeeper watch claude-kiro-oauth --json`,
 		Args: needSome(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			st, err := a.watchable(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer st.Close()
 			w := &watcher{app: a, all: true}
 			if len(args) == 1 {
 				w.all, w.typ = false, args[0]
 			}
-			return w.run(cmd.Context(), st)
+			return w.run(cmd.Context())
 		},
 	}
 }
@@ -66,6 +66,8 @@ type watcher struct {
 	all    bool
 	typ    string // of what is printed, unless all is
 	begun  bool
+	said   string // of why it is begun anew
+	pause  time.Duration
 	failed error // of printing
 }
 
@@ -75,17 +77,12 @@ const (
 	lastPause  = 5 * time.Second
 )
 
-func (w *watcher) run(ctx context.Context, st *poolkeeper.Store) error {
+func (w *watcher) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	pause := firstPause
+	w.pause = firstPause
 	for {
-		err := st.Watch(ctx, func(c poolkeeper.Change) {
-			pause = firstPause
-			if w.failed = w.print(c); w.failed != nil {
-				stop()
-			}
-		})
+		err := w.once(ctx, stop)
 		switch {
 		case w.failed != nil:
 			return w.failed
@@ -94,14 +91,45 @@ func (w *watcher) run(ctx context.Context, st *poolkeeper.Store) error {
 		case !w.begun || !errors.Is(err, poolkeeper.ErrUnavailable):
 			return err
 		}
-		w.note("poolkeeper: %v; watching again", err)
+		if text := err.Error(); text != w.said {
+			w.said = text
+			w.note("poolkeeper: %s; watching again", text)
+		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(w.pause):
 		case <-ctx.Done():
 			return nil
 		}
-		pause = min(2*pause, lastPause)
+		w.pause = min(2*w.pause, lastPause)
+		w.forget()
 	}
+}
+
+// once opens the store by the way that there is now, and watches it until that ends.
+func (w *watcher) once(ctx context.Context, stop func()) error {
+	st, err := w.watchable(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	return st.Watch(ctx, func(c poolkeeper.Change) {
+		w.pause = firstPause
+		if c.Kind == poolkeeper.ChangeReady && w.begun {
+			w.said = ""
+			w.note("poolkeeper: watching %s", w.way())
+		}
+		if w.failed = w.print(c); w.failed != nil {
+			stop()
+		}
+	})
+}
+
+// way names what is watched.
+func (w *watcher) way() string {
+	if in := w.found; in != nil && in.Used {
+		return fmt.Sprintf("through the service, process %d", in.PID)
+	}
+	return "the store itself"
 }
 
 func (w *watcher) print(c poolkeeper.Change) error {

@@ -62,6 +62,14 @@ func (a *app) running(ctx context.Context, set *settings.Settings) *instance {
 	return a.found
 }
 
+// forget has the instance looked for anew by the next that asks.
+func (a *app) forget() {
+	if a.found != nil {
+		a.found.client.Close()
+	}
+	a.found, a.looked = nil, false
+}
+
 // find asks whoever listens on the socket of the state directory who it is. Where
 // nobody does, there is no instance and no error.
 func find(ctx context.Context, set *settings.Settings) (*instance, error) {

@@ -46,9 +46,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	if a.found != nil {
-		a.found.client.Close()
-	}
+	a.forget()
 	if err == nil {
 		return poolkeeper.ExitOK
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -178,6 +179,34 @@ func TestWatchService(t *testing.T) {
 	s.stop()
 	startService(t, env)
 	w.wants("resync  something may have been missed: read again what is kept")
+}
+
+// TestWatchGoesOver begins a watch through a service on Redis, which stops; the watch
+// goes on with Redis, and through the next service once Redis has closed the connection.
+func TestWatchGoesOver(t *testing.T) {
+	srv, env := watchEnv(t)
+	env["POOLKEEPER_STATE_DIR"] = filepath.Join(t.TempDir(), "state")
+	s := startService(t, env)
+	w := startWatch(t, env)
+	w.wants("ready")
+	const resync = "resync  something may have been missed: read again what is kept"
+	s.stop()
+	w.wants(resync)
+	if said := w.errOut.String(); !strings.HasSuffix(said, "watching the store itself\n") {
+		t.Errorf("it says %q", said)
+	}
+	expect(t, env, 0, `{"uuid":"a"}`, "provider", "add", "t", "--file", "-")
+	w.wants("types   the types or their order")
+	w.wants("put     t a")
+	startService(t, env)
+	srv.DoInt("CLIENT", "KILL", "TYPE", "pubsub")
+	w.wants(resync)
+	if said := w.errOut.String(); !strings.Contains(said, fmt.Sprintf("watching through the service, process %d\n", os.Getpid())) {
+		t.Errorf("it says %q", said)
+	}
+	expect(t, env, 0, "", "usage", "t", "a")
+	for !strings.HasPrefix(w.next(), "state   t a  usageCount 1  ") { // the service may tell of its own loss before
+	}
 }
 
 func TestWatchRefuses(t *testing.T) {
