@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -68,7 +67,7 @@ func group(cmd *cobra.Command) *cobra.Command {
 		if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
 			hint = "did you mean " + strings.Join(like, " or ") + "?"
 		}
-		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown command %q for %s", args[0], cmd.CommandPath()).WithHint("%s", hint)
+		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "unknown command %q for %s", redactText(args[0]), cmd.CommandPath()).WithHint("%s", hint)
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if !cmd.HasParent() {
@@ -76,12 +75,6 @@ func group(cmd *cobra.Command) *cobra.Command {
 		}
 		return badArgs(cmd, "a command is missing")
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		bad := badArgs(cmd, "%v", err)
-		if e, ok := errors.AsType[*poolkeeper.Error](bad); ok && strings.Contains(err.Error(), "shorthand") {
-			e.Hint += "; an argument that begins with - goes after --"
-		}
-		return bad
-	})
+	cmd.SetFlagErrorFunc(flagError)
 	return cmd
 }

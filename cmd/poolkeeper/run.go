@@ -51,6 +51,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		return poolkeeper.ExitOK
 	}
 	if !a.began {
+		a.json = wantsJSON(args)
 		err = usageError(err)
 	}
 	return a.fail(err)
