@@ -100,7 +100,7 @@ func (a *app) hintExists() string {
 func hinted(err error) error {
 	var e *poolkeeper.Error
 	if errors.As(err, &e) && e.Hint == "" {
-		return e.WithHint("correct it, or take it away; poolkeeper status shows each setting with its source")
+		return e.WithHint("correct it where it says, or take it away there")
 	}
 	return err
 }

@@ -136,7 +136,7 @@ func (a *app) settings() (*settings.Settings, error) {
 	for _, name := range []string{"config-dir", "redis-url", "redis-tls-ca-file", "key-prefix", "backend", "log-level", "addr", "allowed-host", "state-dir"} {
 		if f := a.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			if f.Value.String() == "" {
-				return nil, hinted(poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name))
+				return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "flag --%s is empty", name).WithHint("give it a value, or leave it out")
 			}
 			flags[name] = f.Value.String()
 		}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"path/filepath"
@@ -51,6 +52,9 @@ func Resolve(in Input) (*Settings, error) {
 		r := &table[i]
 		g, err := in.ask(r, file)
 		if err != nil {
+			if e, ok := errors.AsType[*poolkeeper.Error](err); ok && e.Hint == "" {
+				err = e.WithHint("%s", r.wayOut(g, dir.value))
+			}
 			return nil, err
 		}
 		if r.name == "stateDir" && g.value == "" {
@@ -61,7 +65,7 @@ func Resolve(in Input) (*Settings, error) {
 			continue
 		}
 		if err := r.set(&d, g.value); err != nil {
-			return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s: %v", g.source, err)
+			return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s: %v", g.source, err).WithHint("%s", r.wayOut(g, dir.value))
 		}
 	}
 	d.join(said)
@@ -103,7 +107,7 @@ func (in *Input) ask(r *row, file sections) (given, error) {
 		source := "config.json " + r.section + "." + r.key
 		v, ok, err := file.get(r)
 		if err != nil {
-			return given{}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s: %v", source, err)
+			return given{source: source, rank: fromFile}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s: %v", source, err)
 		}
 		if ok {
 			return given{v, source, fromFile}, nil
@@ -128,16 +132,18 @@ func (in *Input) askEnv(r *row) (given, error) {
 	case path == "":
 		return given{v, "environment " + r.env, fromEnv}, nil
 	}
+	of := given{source: "environment " + name, rank: fromEnv}
 	data, err := readLimited(path, maxSecretFile)
 	if err != nil {
-		return given{}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "the file that %s names cannot be read: %v", name, err)
+		return of, poolkeeper.Errorf(poolkeeper.ErrInvalid, "the file that %s names cannot be read: %v", name, err)
 	}
 	// Editors and echo end a file with a line end that is no part of a secret.
 	v = strings.TrimRight(string(data), "\r\n")
 	if v == "" {
-		return given{}, poolkeeper.Errorf(poolkeeper.ErrInvalid, "the file that %s names is empty", name)
+		return of, poolkeeper.Errorf(poolkeeper.ErrInvalid, "the file that %s names is empty", name)
 	}
-	return given{v, "environment " + name, fromEnv}, nil
+	of.value = v
+	return of, nil
 }
 
 // place is the rank of the source that says where Redis is.
