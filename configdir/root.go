@@ -43,6 +43,10 @@ func openRoot(dir string) (*root, error) {
 	}
 	r := &root{given: dir}
 	info, err := os.Stat(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, r.refuse("", poolkeeper.ErrNotFound, "the directory is missing: %s", reason(err)).
+			WithHint("name the configs/ directory of a gateway by --config-dir or POOLKEEPER_CONFIG_DIR, or make one with: poolkeeper init")
+	}
 	if err != nil {
 		return nil, r.refusal("", err)
 	}

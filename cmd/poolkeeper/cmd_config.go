@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/spf13/cobra"
 )
@@ -33,6 +35,10 @@ func (a *app) configGet() *cobra.Command {
 			}
 			defer st.Close()
 			d, err := st.Config(cmd.Context())
+			var e *poolkeeper.Error
+			if errors.Is(err, poolkeeper.ErrNotFound) && errors.As(err, &e) {
+				return e.WithHint("the store has no configuration; write one: poolkeeper config set --file FILE")
+			}
 			if err != nil {
 				return err
 			}

@@ -8,7 +8,9 @@
 package settings
 
 import (
+	"errors"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -94,6 +96,10 @@ func (s *Settings) Entries() []Entry { return append([]Entry(nil), s.entries...)
 func (s *Settings) Check() error {
 	if s.fault == nil {
 		return nil
+	}
+	if errors.Is(s.fault, syscall.ENOTDIR) {
+		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "%s is not a directory", s.ConfigDir).
+			WithHint("name the configs/ directory of a gateway by --config-dir or POOLKEEPER_CONFIG_DIR")
 	}
 	return poolkeeper.Errorf(poolkeeper.ErrInvalid, "settings cannot be read from the directory: %v", s.fault).
 		WithHint("mend the file, or give both --redis-url and --key-prefix, which come before it")
