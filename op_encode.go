@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
+	"strings"
+
+	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
 
 // EncodeOp writes an op in its one encoding, a line of JSON without the line
@@ -21,7 +25,11 @@ func EncodeOp(op *Op) ([]byte, error) {
 // read and is not valid is returned beside the error.
 func DecodeOp(data []byte) (Op, error) {
 	var op Op
-	if err := decodeStrictly(data, &op); err != nil {
+	err := decodeStrictly(data, &op)
+	if err == nil {
+		err = fieldTwice(data)
+	}
+	if err != nil {
 		return Op{}, Errorf(ErrInvalid, "op cannot be decoded: %s", decodeFault(err))
 	}
 	return op, op.Validate()
@@ -31,7 +39,11 @@ func DecodeOp(data []byte) (Op, error) {
 // Load takes keys that no op can have.
 func DecodeKey(data []byte) (Key, error) {
 	var key Key
-	if err := decodeStrictly(data, &key); err != nil {
+	err := decodeStrictly(data, &key)
+	if err == nil {
+		err = fieldTwice(data)
+	}
+	if err != nil {
 		return Key{}, Errorf(ErrInvalid, "key cannot be decoded: %s", decodeFault(err))
 	}
 	return key, nil
@@ -49,4 +61,28 @@ func decodeStrictly(data []byte, v any) error {
 	return nil
 }
 
-var errTail = errors.New("something stands after it")
+// fieldTwice refuses an op, or a key, in which something stands twice: who wrote
+// it may have meant either. Names are compared as the decoder does it, in any case.
+func fieldTwice(v []byte) error {
+	switch rawjson.KindOf(v) {
+	case rawjson.KindArray:
+		return rawjson.Array(v, func(_ int, v []byte) error { return fieldTwice(v) })
+	case rawjson.KindObject:
+		var few [8]string
+		seen := few[:0]
+		return rawjson.Object(v, func(k, v []byte) error {
+			name, _ := rawjson.Unquote(k)
+			if slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, name) }) {
+				return errTwice
+			}
+			seen = append(seen, name)
+			return fieldTwice(v)
+		})
+	}
+	return nil
+}
+
+var (
+	errTail  = errors.New("something stands after it")
+	errTwice = errors.New("a field stands twice")
+)

@@ -19,6 +19,7 @@ const (
 	patchBody                 // a patch, in the dialect that its content type names
 	smallBody                 // the fields of a command
 	linesBody                 // lines of JSON, which the handler reads by itself
+	emptyBody                 // none
 )
 
 // A bodyRule says what body a route takes.
@@ -30,6 +31,9 @@ type bodyRule struct {
 	schema   any    // a value of the Go type; nil for any JSON
 	example  string // of a body
 }
+
+// noBody is the rule of a route that takes no body.
+var noBody = &bodyRule{kind: emptyBody}
 
 // Limits of bodies. A pool that is put whole is as much as the largest thing
 // that the store carries.
@@ -48,6 +52,9 @@ const (
 
 // readBody reads the body of the request as the rule has it.
 func (x *exchange) readBody(rule *bodyRule) error {
+	if rule.kind == emptyBody {
+		return x.refuseBody()
+	}
 	if enc := x.r.Header["Content-Encoding"]; len(enc) > 0 && !strings.EqualFold(enc[0], "identity") {
 		return refuse(http.StatusUnsupportedMediaType, "send it as it is", "a body with a Content-Encoding is not taken")
 	}
@@ -76,6 +83,24 @@ func (x *exchange) readBody(rule *bodyRule) error {
 		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the body: %v", err).WithHint("send it as UTF-8")
 	}
 	return nil
+}
+
+// refuseBody refuses a body where none is taken: whoever sends one expects it to
+// count. That of a GET means nothing anywhere.
+func (x *exchange) refuseBody() error {
+	n := x.r.ContentLength
+	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
+		n = 0
+	}
+	if n < 0 {
+		got, _ := io.ReadFull(x.r.Body, x.scratch[:1])
+		n = int64(got)
+	}
+	if n == 0 {
+		return nil
+	}
+	x.Header().Set("Connection", "close") // what was not read would have to be
+	return poolkeeper.Errorf(poolkeeper.ErrInvalid, "no body is taken here").WithHint("leave the body out")
 }
 
 // fill reads the body. A command is read without allocating; what the store may

@@ -11,6 +11,37 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 )
 
+// TestNoBody: where no body is taken one is refused, however it is sent, and
+// nothing is done; of a GET it means nothing.
+func TestNoBody(t *testing.T) {
+	s := start(t)
+	s.want(200, "PUT", "/pools/t", `[{"uuid":"a"}]`)
+	s.want(200, "PUT", "/tokens/t/a", `{"r":1}`)
+	s.want(200, "PUT", "/documents/d", `{}`)
+	before := s.state()
+	for _, rt := range s.srv.routes {
+		if rt.body != nil || rt.method == "GET" {
+			continue
+		}
+		path := strings.NewReplacer("{type}", "t", "{id}", "a", "{name}", "d").Replace(strings.TrimPrefix(rt.path, base))
+		for _, body := range []string{`{}`, `[]`, ` `, "x"} {
+			if a := s.want(400, rt.method, path, body, bearerHeader, "b"); !strings.Contains(a.body, "no body is taken here") {
+				t.Errorf("%s %s: %s", rt.method, path, a.body)
+			}
+		}
+		head := rt.method + " " + base + path + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + testKey + "\r\nTransfer-Encoding: chunked\r\n\r\n"
+		if status, _, _ := raw(t, s, head+"1\r\nx\r\n0\r\n\r\n"); status != 400 {
+			t.Errorf("%s %s in chunks: %d", rt.method, path, status)
+		}
+	}
+	equal(t, "state", s.state(), before)
+	s.want(200, "GET", "/pools", "{}")
+	s.want(200, "DELETE", "/tokens/t/a", "")
+	if status, _, _ := raw(t, s, "DELETE "+base+"/documents/d HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "+testKey+"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"); status != 200 {
+		t.Errorf("no body, in chunks: %d", status)
+	}
+}
+
 // TestRefusals: a body that is not what it should be is refused, the fields at
 // fault are named, and nothing changes.
 func TestRefusals(t *testing.T) {
@@ -34,6 +65,8 @@ func TestRefusals(t *testing.T) {
 		{400, "POST", "/pools/t/a/usage", `{"n":99999999999999999999}`, "#/n"},
 		{400, "POST", "/pools/t/a/usage", `{"n":1,"n":2}`, "#/n"},
 		{400, "POST", "/pools/t/a/usage", `{"N":1}`, "#/N"},
+		{400, "POST", "/ops", `[{"kind":"usage","key":{"kind":"pool","type":"t"},"id":"a","n":1,"n":2}]`, "#/0"},
+		{400, "POST", "/load", `[{"kind":"config","kind":"pools"}]`, "#/0"},
 		{400, "POST", "/pools/t/a/usage", `{"n":1,"a/b~":2}`, "#/a~1b~0"},
 		{400, "POST", "/pools/t/a/usage", `{"n":1}{}`, ""},
 		{400, "POST", "/pools/t/a/usage", `{"n":1`, ""},

@@ -129,7 +129,11 @@ func TestConditions(t *testing.T) {
 				if path == "/config" && method == "DELETE" {
 					continue
 				}
-				s.want(status, method, path, `{"uuid":"a","x":1}`, "If-Match", header)
+				body := `{"uuid":"a","x":1}`
+				if method == "DELETE" {
+					body = ""
+				}
+				s.want(status, method, path, body, "If-Match", header)
 			}
 		}
 		s.want(400, "PUT", path, `{"uuid":"a"}`, "If-None-Match", `"x"`)

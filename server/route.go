@@ -98,10 +98,12 @@ func (x *exchange) run() error {
 		}
 		x.once = given[0]
 	}
-	if rule := x.route.body; rule != nil {
-		if err := x.readBody(rule); err != nil {
-			return err
-		}
+	rule := x.route.body
+	if rule == nil {
+		rule = noBody
+	}
+	if err := x.readBody(rule); err != nil {
+		return err
 	}
 	return x.route.handle(x)
 }

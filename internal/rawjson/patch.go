@@ -44,7 +44,8 @@ func (e *PatchError) Unwrap() error { return e.err }
 //
 // The error is a [*PatchError], or a [*SyntaxError] with "target" or "patch" in
 // front of it. An unknown operation, a missing member and a path that is no JSON
-// Pointer are errors; members that the RFC does not know are ignored.
+// Pointer are errors, and so is a member that stands twice; members that the RFC
+// does not know are ignored.
 func JSONPatch(target, patch []byte) ([]byte, error) {
 	if err := Valid(target); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
@@ -88,9 +89,23 @@ func parseOperation(raw []byte) (op operation, _ *PatchError) {
 	if KindOf(raw) != KindObject {
 		return op, &PatchError{Msg: "is not an object"}
 	}
+	names := [4]string{"op", "path", "from", "value"}
 	var members [4][]byte
-	GetMany(raw, []string{"op", "path", "from", "value"}, members[:])
-
+	twice := ""
+	_ = Object(raw, func(k, v []byte) error { // the patch is valid
+		for i, name := range names {
+			if string(keyName(k)) == name {
+				if members[i] != nil {
+					twice = name
+				}
+				members[i] = v
+			}
+		}
+		return nil
+	})
+	if twice != "" {
+		return op, &PatchError{Msg: fmt.Sprintf("%q stands twice", twice)}
+	}
 	path, err := parseMember("path", members[1])
 	if err != nil {
 		return op, err

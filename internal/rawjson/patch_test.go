@@ -55,6 +55,10 @@ func TestJSONPatchErrors(t *testing.T) {
 	}{
 		{`[7]`, PatchError{Msg: "is not an object"}},
 		{`[{"op":"add","value":1}]`, PatchError{Msg: `"path" is missing`}},
+		{`[{"op":"add","path":"/a","value":1,"value":2}]`, PatchError{Msg: `"value" stands twice`}},
+		{`[{"op":"remove","\u006fp":"remove","path":"/a"}]`, PatchError{Msg: `"op" stands twice`}},
+		{`[{"op":"test","path":"/a","value":1},{"op":"remove","path":"/a","path":"/a"}]`, PatchError{Index: 1, Msg: `"path" stands twice`}},
+		{`[{"op":"copy","path":"/b","from":"/a","from":null}]`, PatchError{Msg: `"from" stands twice`}},
 		{`[{"op":"add","path":1,"value":1}]`, PatchError{Msg: `"path" is not a string of valid Unicode`}},
 		{`[{"op":"add","path":"/\ud800","value":1}]`, PatchError{Msg: `"path" is not a string of valid Unicode`}},
 		{`[{"op":"add","path":"a","value":1}]`, PatchError{Path: "a", Msg: `"path" ` + errBadPointer.Error()}},
