@@ -103,20 +103,35 @@ func liveSessions(snap *poolkeeper.Snapshot, now int64) map[string]session {
 		if k.Kind != poolkeeper.KindSession || d.ExpiresAt != 0 && now >= d.ExpiresAt {
 			continue
 		}
-		bearer, doc, err := poolkeeper.DecodeSession(d.Data)
-		if err != nil {
-			continue
+		if one, ok := sessionOf(d); ok {
+			live[one.bearer] = one
 		}
-		// The gateway goes by the document alone: without this, a session whose
-		// expiry only the store knows would never end there.
-		if ms, known := expiryOf(doc); d.ExpiresAt != 0 && (!known || ms != d.ExpiresAt) {
-			if doc, err = rawjson.Set(doc, "expiryTime", strconv.AppendInt(nil, d.ExpiresAt, 10)); err != nil {
-				continue
-			}
-		}
-		live[bearer] = session{bearer, doc, d.ExpiresAt}
 	}
 	return live
+}
+
+// sessionOf returns a stored session as it is written into token-store.json.
+func sessionOf(d poolkeeper.Document) (one session, ok bool) {
+	bearer, doc, err := poolkeeper.DecodeSession(d.Data)
+	if err != nil {
+		return one, false
+	}
+	// The gateway goes by the document alone: without this, a session whose
+	// expiry only the store knows would never end there.
+	if ms, known := expiryOf(doc); d.ExpiresAt != 0 && (!known || ms != d.ExpiresAt) {
+		if doc, err = rawjson.Set(doc, "expiryTime", strconv.AppendInt(nil, d.ExpiresAt, 10)); err != nil {
+			return one, false
+		}
+	}
+	return session{bearer, doc, d.ExpiresAt}, true
+}
+
+// SameSession reports whether two stored sessions are written into
+// token-store.json as the same one.
+func SameSession(a, b poolkeeper.Document) bool {
+	x, okX := sessionOf(a)
+	y, okY := sessionOf(b)
+	return okX && okY && x.bearer == y.bearer && bytes.Equal(x.raw, y.raw)
 }
 
 // SameTokenStore reports whether both snapshots have a token-store.json, and are

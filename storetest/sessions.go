@@ -21,6 +21,19 @@ var sessionCases = []testCase{
 	{"a session is there until it expires", func(t *testing.T, h Harness) {
 		f := start(t, h)
 		now := f.clock.now()
+		// The last time that an op can have, and that before it.
+		last := time.Date(9999, 12, 31, 23, 59, 59, 999_000_000, time.UTC)
+		f.refuse(session("never", last.Add(time.Millisecond)), poolkeeper.ErrInvalid)
+		f.do(session("last", last), session("before", last.Add(-time.Millisecond)))
+		for bearer, want := range map[string]time.Time{"last": last, "before": last.Add(-time.Millisecond)} {
+			key := poolkeeper.SessionKey(poolkeeper.SessionName(bearer))
+			if d := f.load(key).Values[key]; d.ExpiresAt != want.UnixMilli() {
+				t.Errorf("%s expires at %d, want %d", bearer, d.ExpiresAt, want.UnixMilli())
+			}
+			if r := f.do(session(bearer, want)); r.Changed {
+				t.Errorf("%s again has changed something", bearer)
+			}
+		}
 		f.do(session("forever", time.Time{}), session("long", now.Add(24*time.Hour)), session("gone", now.Add(-time.Hour)))
 		snap := f.load(poolkeeper.Key{Kind: poolkeeper.KindSession})
 		for bearer, want := range map[string]bool{"forever": true, "long": true, "gone": false} {

@@ -102,13 +102,14 @@ func (im *importer) planDocument(plan *valuePlan, k poolkeeper.Key) {
 func (im *importer) planSession(plan *valuePlan, k poolkeeper.Key) {
 	d := im.dir.Values[k]
 	old, ok := im.store.Values[k]
+	if ok && (bytes.Equal(old.Data, d.Data) || configdir.SameSession(old, d)) {
+		d = old // with the end that it has there, in its document or beside it
+		im.dir.Values[k] = d
+	}
 	if ok && !im.opts.Force && !bytes.Equal(old.Data, d.Data) && (old.ExpiresAt == 0 || im.now < old.ExpiresAt) {
 		im.used[k] = true
 		im.keep(k, "", "the stored session stays")
 		return
-	}
-	if ok && bytes.Equal(old.Data, d.Data) {
-		im.dir.Values[k] = old // with the end that it has there
 	}
 	im.put(&plan.data, k, "", d)
 }
