@@ -195,9 +195,12 @@ func (x *exchange) finish() {
 	ctx := x.r.Context()
 	if x.s.log.Enabled(ctx, level) {
 		x.s.log.LogAttrs(ctx, level, "request", slog.String("method", clip(x.r.Method)), slog.String("route", x.pattern()),
-			slog.Int("status", x.status), slog.Duration("duration", time.Since(x.start)))
+			slog.Int("status", x.status), slog.Float64("durationMs", millis(time.Since(x.start))))
 	}
 }
+
+// millis is a time in milliseconds, to the microsecond.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // pattern names the route for the log; never the path, which may hold anything.
 func (x *exchange) pattern() string {

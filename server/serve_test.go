@@ -334,7 +334,7 @@ func TestLog(t *testing.T) {
 	if n := strings.Count(log, "msg=request "); n != requests+1 {
 		t.Errorf("%d lines for %d requests", n, requests+1)
 	}
-	if !strings.Contains(log, "method=PUT route=/api/v1/config status=200 duration=") {
+	if !strings.Contains(log, "method=PUT route=/api/v1/config status=200 durationMs=") {
 		t.Error(log)
 	}
 }
