@@ -110,8 +110,10 @@ export class PoolkeeperStorageAdapter {
     return this.#write('POST', `${paths.provider(type, uuid)}/rename`, { id: newUuid });
   }
 
-  // What traffic does. Each is counted once. An increment carries a key, and is sent
-  // again where the connection was lost; the others are not.
+  // What traffic does. Each is sent once, but for an increment of uses: that carries a
+  // key, by which the service counts it once, and is sent again where the connection
+  // was lost. What a decision about health does twice depends on what was decided
+  // between, so it has no key; without an answer it is in doubt, and stays so.
 
   /** Adds `n` to usageCount and moves lastUsed; the answer has the `usageCount`. */
   async incrementUsage(type, uuid, n = 1) {
@@ -119,7 +121,8 @@ export class PoolkeeperStorageAdapter {
   }
 
   /**
-   * Counts an error; the answer has `errorCount` and `isHealthy`.
+   * Counts an error, at most once: where the error thrown says `mayHaveBeenApplied`,
+   * sending it again may count it twice. The answer has `errorCount` and `isHealthy`.
    *
    * @param {string | {message?: string, markUnhealthy?: boolean, recoverAt?: Date | string}} [error] a message, or more
    */

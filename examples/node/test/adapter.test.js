@@ -1,6 +1,6 @@
 // The adapter against the real service, on each store.
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fixture, startService } from './service.js';
@@ -40,6 +40,23 @@ for (const store of ['file', 'redis']) {
       const provider = await adapter.getProvider(KIRO, ONE);
       assert.deepEqual(provider, (await adapter.getProviderPool(KIRO))[0]);
       assert.deepEqual(await adapter.getToken(KIRO, ONE), JSON.parse(await readFile(path.join(fixture, provider.KIRO_OAUTH_CREDS_FILE_PATH), 'utf8')));
+    });
+
+    test('over the unix socket of the service', async () => {
+      assert.ok((await stat(service.socket)).isSocket());
+      const local = service.adapter({ url: undefined, socketPath: service.socket });
+      assert.equal((await local.getMetadata()).backend, store);
+      assert.deepEqual(await local.getProviderPools(), await adapter.getProviderPools());
+      const was = (await adapter.getProvider(KIRO, OTHER)).usageCount;
+      await Promise.all(Array.from({ length: 100 }, () => local.incrementUsage(KIRO, OTHER)));
+      assert.equal((await local.getProvider(KIRO, OTHER)).usageCount, was + 100);
+      const name = 'a b-ü%.json';
+      await local.setDocument(name, '{"n":1.0}');
+      assert.equal(await adapter.getDocument(name, { text: true }), '{"n":1.0}');
+      assert.equal(await local.deleteDocument(name), true);
+      await assert.rejects(local.incrementUsage(KIRO, 'nobody'), { code: 'not-found', status: 404, mayHaveBeenApplied: false });
+      await assert.rejects(service.adapter({ url: undefined, socketPath: service.socket, apiKey: 'FAKE-wrong-key-0123456789' }).getConfig(), { code: 'unauthorized' });
+      await assert.rejects(service.adapter({ url: undefined, socketPath: `${service.socket}.none` }).incrementUsage(KIRO, OTHER), { code: 'unavailable', mayHaveBeenApplied: false });
     });
 
     test('what is not there is null', async () => {

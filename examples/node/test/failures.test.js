@@ -121,6 +121,28 @@ describe('failures', () => {
     assert.equal((await service.adapter().getProvider(KIRO, ONE)).usageCount, was + 1);
   });
 
+  test('the answer to an error is lost: it is in doubt, is not sent again, and was counted once', async () => {
+    const [type, id] = [KIRO, 'd429f005-0350-43df-a56b-f480c68f4d39'];
+    await service.adapter().resetProvider(type, id);
+    let sent = 0;
+    const proxy = await listen(0, (socket) => {
+      const to = net.connect(Number(new URL(service.config.url).port), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.on('data', (data) => (sent += data.toString('latin1').split('POST ').length - 1));
+      socket.pipe(to);
+      to.once('data', () => {
+        socket.destroy(); // after the service has answered
+        to.destroy();
+      });
+    });
+    const adapter = service.adapter({ url: proxy.url });
+    await assert.rejects(adapter.incrementError(type, id, '429 from upstream'), { code: 'indeterminate', status: 0, mayHaveBeenApplied: true });
+    await adapter.close();
+    await proxy.close();
+    assert.equal(sent, 1);
+    assert.equal((await service.adapter().getProvider(type, id)).errorCount, 1);
+  });
+
   test('the answer is lost, and then nobody listens: it may have been applied', async () => {
     const was = (await service.adapter().getProvider(KIRO, ONE)).usageCount;
     let gone;

@@ -89,6 +89,7 @@ export async function startService(store) {
   const adapters = [];
   return {
     config,
+    socket: service.ready.socket,
     env,
     output: service.output,
     adapter: (more = {}) => {
