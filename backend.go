@@ -2,7 +2,6 @@ package poolkeeper
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -35,7 +34,10 @@ func (r Revision) String() string {
 	if r.IsZero() {
 		return "0"
 	}
-	return fmt.Sprintf("%d-%s-%d", r.Number, r.Writer, r.Seq)
+	var few [64]byte
+	b := strconv.AppendUint(few[:0], r.Number, 10)
+	b = append(append(append(b, '-'), r.Writer...), '-')
+	return string(strconv.AppendUint(b, r.Seq, 10))
 }
 
 // ParseRevision reads what String wrote.

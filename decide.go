@@ -86,13 +86,18 @@ func (d *decision) add(f Field, n int64) int64 {
 }
 
 func (d *decision) time(f Field, at int64) {
-	d.s.Set(f, string(rawjson.AppendTime(nil, at)))
+	d.s.Set(f, timeLiteral(at))
+}
+
+func timeLiteral(at int64) string {
+	var few [32]byte
+	return string(rawjson.AppendTime(few[:0], at))
 }
 
 // later moves a time forward to that of the op, never back. A literal that is
 // not in the form that the gateway writes is replaced.
 func (d *decision) later(f Field) {
-	next := string(rawjson.AppendTime(nil, d.op.At))
+	next := timeLiteral(d.op.At)
 	if old := d.literal(f); !IsCanonicalTime(old) || old < next {
 		d.s.Set(f, next)
 	}

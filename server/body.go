@@ -107,15 +107,17 @@ func (x *exchange) refuseBody() error {
 // keep gets bytes of its own.
 func (x *exchange) fill(rule *bodyRule) error {
 	var buf []byte
+	body := x.r.Body // one with a length ends there, and that was looked at
 	switch n := x.r.ContentLength; {
 	case n == 0:
 		return nil
+	case n < 0:
+		body = http.MaxBytesReader(x.inner, body, int64(rule.limit))
 	case rule.kind == smallBody && n < int64(len(x.scratch)):
 		buf = x.scratch[:0]
-	case n > 0:
+	default:
 		buf = make([]byte, 0, n+1) // one more, for the read that finds the end
 	}
-	body := http.MaxBytesReader(x.inner, x.r.Body, int64(rule.limit))
 	for {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]

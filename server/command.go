@@ -46,12 +46,8 @@ func (x *exchange) decode(c command, required ...string) error {
 			}
 			return nil
 		})
-		var syntax *rawjson.SyntaxError
-		if errors.As(err, &syntax) {
-			return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the body is not a JSON object: %v", syntax)
-		}
 		if err != nil {
-			return err
+			return not("object", err)
 		}
 	}
 	for _, name := range required {
@@ -150,10 +146,13 @@ func (x *exchange) elements() ([][]byte, error) {
 	return out, notArray(err)
 }
 
-func notArray(err error) error {
+func notArray(err error) error { return not("array", err) }
+
+// not says of a body that cannot be read what it is not.
+func not(what string, err error) error {
 	var syntax *rawjson.SyntaxError
 	if errors.As(err, &syntax) {
-		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the body is not a JSON array: %v", syntax)
+		return poolkeeper.Errorf(poolkeeper.ErrInvalid, "the body is not a JSON %s: %v", what, syntax)
 	}
 	return err
 }

@@ -47,7 +47,7 @@ func TestDocs(t *testing.T) {
 			}
 		}
 	}
-	for name := range s.srv.api.OpenAPI().Components.Schemas.Map() {
+	for name := range s.srv.api.Components.Schemas.Map() {
 		if !strings.Contains(a.body, `<article id="schema-`+name+`">`) {
 			t.Errorf("schema %s is not on the page", name)
 		}

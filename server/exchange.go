@@ -29,6 +29,7 @@ type exchange struct {
 	once    string        // the idempotency key
 	swallow bool          // what follows is the mux's own text
 	body    []byte
+	use     usageBody // that of a usage, where it is at hand
 	lines   io.Reader // the body of a linesBody
 	scratch [512]byte // holds a small body, or a small answer
 }

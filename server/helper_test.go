@@ -180,7 +180,7 @@ func (s *service) checkDocumented(res *http.Response, a answer) {
 		if rt.method+" "+rt.path != pattern {
 			continue
 		}
-		r := rt.operation(s.srv.api.OpenAPI().Components.Schemas).Responses[strconv.Itoa(a.status)]
+		r := rt.operation(s.srv.api.Components.Schemas).Responses[strconv.Itoa(a.status)]
 		if r == nil {
 			s.t.Errorf("%s answers %d, and that is not documented", pattern, a.status)
 		} else if a.status >= 400 && !slices.Contains(rt.refusals()[a.status], strings.Trim(a.field(s.t, "code"), `"`)) {
@@ -237,7 +237,7 @@ func equal(t *testing.T, what, got, want string) {
 // operations are those of the document, by method and path.
 func operations(srv *Server) map[string]*huma.Operation {
 	found := map[string]*huma.Operation{}
-	for path, item := range srv.api.OpenAPI().Paths {
+	for path, item := range srv.api.Paths {
 		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete, item.Head, item.Options, item.Trace} {
 			if op != nil {
 				found[op.Method+" "+path] = op

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
 const (
@@ -20,10 +19,9 @@ const (
 	cookieScheme = "cookie"
 )
 
-// newAPI returns the description that routes are added to. What huma would
-// serve by itself, a page and schemas, is left out.
-func newAPI(mux *http.ServeMux, version string) huma.API {
-	return humago.New(mux, huma.Config{OpenAPI: &huma.OpenAPI{
+// newAPI returns the description that routes are added to.
+func newAPI(version string) *huma.OpenAPI {
+	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
 			Title:       "Poolkeeper",
@@ -38,13 +36,13 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 			},
 		},
 		Security: []map[string][]string{{securityName: {}}, {cookieScheme: {}}},
-	}})
+	}
 }
 
 // encodeOpenAPI writes the document. It is made of our own table, so a failure
 // is a fault of the program.
-func encodeOpenAPI(api huma.API) []byte {
-	b, err := json.Marshal(api.OpenAPI())
+func encodeOpenAPI(api *huma.OpenAPI) []byte {
+	b, err := json.Marshal(api)
 	if err != nil {
 		panic(err)
 	}

@@ -101,7 +101,7 @@ func TestCommandsAreDescribed(t *testing.T) {
 			continue
 		}
 		n++
-		schema := srv.api.OpenAPI().Components.Schemas.Schema(reflect.TypeOf(rt.body.schema), false, "")
+		schema := srv.api.Components.Schemas.Schema(reflect.TypeOf(rt.body.schema), false, "")
 		for name := range schema.Properties {
 			c := reflect.New(reflect.TypeOf(rt.body.schema)).Interface().(command)
 			if err := c.set(name, []byte(`[]`)); err == nil || err == errUnknownField {

@@ -3,9 +3,6 @@ package server
 import (
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
-
 	"github.com/poolkeeper/poolkeeper"
 )
 
@@ -61,13 +58,10 @@ func (s *Server) addRoutes() {
 
 // add serves a route and describes it, in one step.
 func (s *Server) add(rt *route) {
-	op := rt.operation(s.api.OpenAPI().Components.Schemas)
-	s.api.OpenAPI().AddOperation(op)
-	s.api.Adapter().Handle(op, func(ctx huma.Context) {
-		_, w := humago.Unwrap(ctx)
+	s.api.AddOperation(rt.operation(s.api.Components.Schemas))
+	s.mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
 		x := w.(*exchange) // serve is the only way into the mux
-		x.r, _ = humago.Unwrap(ctx)
-		x.route = rt
+		x.r, x.route = r, rt
 		if err := x.run(); err != nil {
 			x.fail(err)
 		}

@@ -123,11 +123,11 @@ func (s *Server) usage(x *exchange) error {
 	}
 	n := int64(1)
 	if len(x.body) > 0 {
-		b := usageBody{N: 1}
-		if err := x.decode(&b); err != nil {
+		x.use.N = 1
+		if err := x.decode(&x.use); err != nil {
 			return err
 		}
-		n = b.N
+		n = x.use.N
 	}
 	var res poolkeeper.Result
 	if x.once == "" {

@@ -69,7 +69,7 @@ type Server struct {
 	hosts   hostNames
 
 	mux     *http.ServeMux
-	api     huma.API
+	api     *huma.OpenAPI
 	routes  []*route
 	openAPI []byte // the document, encoded once
 	docs    []byte // the same for people
@@ -106,10 +106,10 @@ func New(st *poolkeeper.Store, opts *Options) *Server {
 	if s.grace == 0 {
 		s.grace = 10 * time.Second
 	}
-	s.api = newAPI(s.mux, s.version)
+	s.api = newAPI(s.version)
 	s.addRoutes()
 	s.openAPI = encodeOpenAPI(s.api)
-	s.docs = renderDocs(s.api.OpenAPI())
+	s.docs = renderDocs(s.api)
 	return s
 }
 

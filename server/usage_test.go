@@ -68,7 +68,7 @@ func usageRequest(tb testing.TB, body string) (post func() int) {
 // TestUsageIsLean bounds what a use costs in allocations, those of memstore
 // included.
 func TestUsageIsLean(t *testing.T) {
-	for body, most := range map[string]float64{"": 20, `{"n":1}`: 24} {
+	for body, most := range map[string]float64{"": 10, `{"n":1}`: 10} {
 		post := usageRequest(t, body)
 		got := testing.AllocsPerRun(200, func() {
 			if status := post(); status != 200 {

@@ -9,6 +9,7 @@ package metrics
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -93,5 +94,14 @@ func statusText(status int) string {
 	if status < 100 || status > 599 {
 		return "none"
 	}
-	return string([]byte{byte('0' + status/100), byte('0' + status/10%10), byte('0' + status%10)})
+	return statuses[3*(status-100):][:3]
 }
+
+// statuses are the statuses one after the other, so that none has to be printed.
+var statuses = func() string {
+	var b []byte
+	for status := 100; status <= 599; status++ {
+		b = strconv.AppendInt(b, int64(status), 10)
+	}
+	return string(b)
+}()
