@@ -107,6 +107,26 @@ func treeIn(t *testing.T, disk *faultfs.Memory) map[string]string {
 	return tree
 }
 
+// temps are the names of what is there under a temporary one.
+func temps(t *testing.T, disk *faultfs.Memory, dir string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	entries, err := disk.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if vfs.IsTemp(e.Name()) {
+			found[name] = true
+		}
+		if e.IsDir() {
+			maps.Copy(found, temps(t, disk, name))
+		}
+	}
+	return found
+}
+
 func openAt(t *testing.T, fsys vfs.FS) (*writer, error) {
 	t.Helper()
 	return openWriter("/DIR", &WriteOptions{FS: fsys, Logger: slog.New(slog.DiscardHandler)})
@@ -223,6 +243,11 @@ func crashAt(t *testing.T, rnd *rand.Rand, all []*poolkeeper.Snapshot, fault fau
 			return calls
 		}
 		mustBe(t, disk, next)
+	}
+	for name := range temps(t, disk, ".") {
+		if kept != "all" || fault == faultfs.Tear || fault == faultfs.Kill {
+			t.Errorf("%s is left", name)
+		}
 	}
 	if w.counts.Edited > 0 {
 		t.Errorf("%d files are taken for another program's", w.counts.Edited)

@@ -228,6 +228,9 @@ func TestGone(t *testing.T) {
 			t.Errorf("%s is still there", p)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(snapshot.ConfigDir(dir), "..", filepath.Dir(filepath.FromSlash(at)))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory of the token is still there: %v", err)
+	}
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("a file of somebody else: %v", err)
 	}

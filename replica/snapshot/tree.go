@@ -206,6 +206,7 @@ func (w *writer) readKnown() error {
 	if json.Unmarshal(data, &w.known) != nil || w.known == nil {
 		w.known = map[string][]string{} // at the worst, what is ours is put aside
 	}
+	w.sweep()
 	return nil
 }
 
@@ -256,11 +257,13 @@ func (w *writer) writeTree(ctx context.Context, p *plan, next map[string]left) (
 		w.counts.Removed++
 		dirs[path.Dir(in(at))] = true
 	}
-	for _, d := range slices.Sorted(maps.Keys(dirs)) {
+	sorted := slices.Sorted(maps.Keys(dirs))
+	for _, d := range sorted {
 		if err := w.fs.SyncDir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
+	w.prune(sorted, p.steps)
 	return failed, nil
 }
 
