@@ -152,6 +152,11 @@ func (w *writer) write(ctx context.Context, snap *poolkeeper.Snapshot, keepFiles
 	if keepFiles {
 		snap = withoutFiles(snap)
 	}
+	if w.replaces(snap.Meta["epoch"]) {
+		if err := w.keepBefore(); err != nil {
+			return false, failure(err)
+		}
+	}
 	tree := snap
 	if w.shown != nil {
 		tree = w.shown
