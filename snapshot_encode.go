@@ -2,7 +2,6 @@ package poolkeeper
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/json"
 	"io"
 	"maps"
@@ -69,10 +68,10 @@ func EncodeSnapshot(w io.Writer, s *Snapshot) error {
 		e.name(key.Name)
 		e.line(&wireRecord{Value: &key, Data: d.Data, Revision: revisionText(d.Revision), ExpiresAt: d.ExpiresAt})
 	}
-	for _, ref := range slices.SortedFunc(maps.Keys(s.Aliases), compareRefs) {
+	for ref, id := range s.Aliases {
 		e.name(ref.Type)
 		e.name(ref.ID)
-		e.line(&wireRecord{Alias: &ref, ID: *e.name(s.Aliases[ref])})
+		e.line(&wireRecord{Alias: &ref, ID: *e.name(id)})
 	}
 	n := e.n
 	e.line(&wireRecord{End: &n})
@@ -80,10 +79,6 @@ func EncodeSnapshot(w io.Writer, s *Snapshot) error {
 		return e.err
 	}
 	return e.w.Flush()
-}
-
-func compareRefs(a, b Ref) int {
-	return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 }
 
 type snapshotWriter struct {

@@ -24,8 +24,14 @@ func TestDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			// Still a whole one, for who does not look at its name.
-			data = bytes.ReplaceAll(data, []byte(`"~12"`), []byte(`"~99"`))
-			if err := os.WriteFile(filepath.Join(dir, name), append(data[:len(data)-1], ' '), 0o600); err != nil {
+			was := bytes.Clone(data)
+			for _, pair := range [][2]string{{"12", "99"}, {"secret", "secreT"}, {`{"A":1}`, `{"A":2}`}, {"e1", "e9"}, {"r1", "r9"}, {"{}", "[]"}} {
+				data = bytes.ReplaceAll(data, []byte(pair[0]), []byte(pair[1]))
+			}
+			if bytes.Equal(was, data) {
+				t.Fatalf("%s is as it was", name)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if name == "manifest.json" {

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -135,7 +134,7 @@ func load(ctx context.Context, fsys vfs.FS, dir string) (*poolkeeper.Snapshot, *
 		}
 		data, err := readSection(fsys, names[i])
 		if err == nil {
-			if parts[i], err = poolkeeper.DecodeSnapshot(bytes.NewReader(data)); err != nil {
+			if parts[i], err = decodeSection(data); err != nil {
 				err = damaged(names[i], err.Error())
 			}
 		}
@@ -219,12 +218,6 @@ func (l *loader) assemble() error {
 			if _, ok := l.snap.Values[k]; !ok {
 				l.snap.Values[k] = d
 			}
-		}
-	}
-	for k, d := range l.snap.Values {
-		if d.Data == nil { // which is how no bytes are decoded
-			d.Data = []byte{}
-			l.snap.Values[k] = d
 		}
 	}
 	return nil

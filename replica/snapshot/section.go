@@ -26,13 +26,9 @@ type encoder struct {
 	counts *Counts
 }
 
-func (e *encoder) section(snap *poolkeeper.Snapshot) (string, error) {
-	var b bytes.Buffer
-	if err := poolkeeper.EncodeSnapshot(&b, snap); err != nil {
-		return "", err
-	}
+func (e *encoder) section(snap *poolkeeper.Snapshot) string {
 	e.counts.Encoded++
-	return e.add(statePrefix, b.Bytes()), nil
+	return e.add(statePrefix, encodeSection(snap))
 }
 
 func (e *encoder) add(prefix string, data []byte) string {
@@ -42,30 +38,23 @@ func (e *encoder) add(prefix string, data []byte) string {
 }
 
 // encode makes the manifest of a snapshot, but for what it says of files.
-func (e *encoder) encode(snap *poolkeeper.Snapshot) (*Manifest, error) {
+func (e *encoder) encode(snap *poolkeeper.Snapshot) *Manifest {
 	m := &Manifest{Version: formatVersion, Epoch: snap.Meta["epoch"]}
 	m.Providers, m.Tokens, m.Documents, m.Files, m.Sessions = snap.Counts()
-	var err error
-	if m.Common, err = e.section(&poolkeeper.Snapshot{Meta: snap.Meta, Aliases: snap.Aliases}); err != nil {
-		return nil, err
-	}
+	m.Common = e.section(&poolkeeper.Snapshot{Meta: snap.Meta, Aliases: snap.Aliases})
 	for _, typ := range snap.Types {
 		p := snap.Pools[typ]
 		if p == nil {
 			p = &poolkeeper.Pool{Type: typ}
 		}
-		mark, err := e.pool(p)
-		if err != nil {
-			return nil, err
-		}
-		m.Pools = append(m.Pools, mark)
+		m.Pools = append(m.Pools, e.pool(p))
 	}
-	m.Values, err = e.values(snap)
-	return m, err
+	m.Values = e.values(snap)
+	return m
 }
 
 // pool encodes a pool in parts.
-func (e *encoder) pool(p *poolkeeper.Pool) (PoolMark, error) {
+func (e *encoder) pool(p *poolkeeper.Pool) PoolMark {
 	mark := PoolMark{Type: p.Type, Providers: len(p.Providers), Sections: []string{}}
 	if !p.Revision.IsZero() {
 		mark.Revision = p.Revision.String()
@@ -92,13 +81,9 @@ func (e *encoder) pool(p *poolkeeper.Pool) (PoolMark, error) {
 		// The revision stands in the manifest: it changes with each part.
 		one := poolkeeper.NewSnapshot()
 		one.AddPool(&poolkeeper.Pool{Type: p.Type, Providers: part})
-		name, err := e.section(one)
-		if err != nil {
-			return mark, err
-		}
-		mark.Sections = append(mark.Sections, name)
+		mark.Sections = append(mark.Sections, e.section(one))
 	}
-	return mark, nil
+	return mark
 }
 
 func sameProviders(a, b []poolkeeper.Provider) bool {
@@ -108,7 +93,7 @@ func sameProviders(a, b []poolkeeper.Provider) bool {
 }
 
 // values encodes the values, but for the carried files, which are under gateway/.
-func (e *encoder) values(snap *poolkeeper.Snapshot) ([]string, error) {
+func (e *encoder) values(snap *poolkeeper.Snapshot) []string {
 	var shards [valueShards]map[poolkeeper.Key]poolkeeper.Document
 	var stale [valueShards]bool
 	for k, d := range snap.Values {
@@ -140,13 +125,10 @@ func (e *encoder) values(snap *poolkeeper.Snapshot) ([]string, error) {
 		case e.before != nil && !stale[i] && was[i] == len(shard):
 			names[i] = e.was.Values[i]
 		default:
-			var err error
-			if names[i], err = e.section(&poolkeeper.Snapshot{Values: shard}); err != nil {
-				return nil, err
-			}
+			names[i] = e.section(&poolkeeper.Snapshot{Values: shard})
 		}
 	}
-	return names, nil
+	return names
 }
 
 func shardOf(text string, n uint32) int {

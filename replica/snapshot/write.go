@@ -169,10 +169,7 @@ func (w *writer) write(ctx context.Context, snap *poolkeeper.Snapshot, keepFiles
 	if w.last != nil && w.before != nil {
 		e.before, e.was = w.before, w.last
 	}
-	m, err := e.encode(snap)
-	if err != nil {
-		return false, err
-	}
+	m := e.encode(snap)
 	m.WrittenAt = now.UnixMilli()
 	next := w.next(files, keepFiles)
 	if all {
