@@ -26,17 +26,31 @@ func (w *writer) keepBefore() error {
 	if err := makeDirs(w.fs, beforeDir); err != nil {
 		return err
 	}
+	// The manifest first: what one names in its own directory is whole.
+	if err := w.fs.Rename(manifestFile, beforeDir+"/"+manifestFile); err != nil {
+		return err
+	}
+	if err := w.moveBefore(); err != nil {
+		return err
+	}
+	w.last, w.before = nil, nil
+	w.files, w.stamps, w.known, w.edits = map[string]left{}, map[string]stamp{}, map[string][]string{}, map[string]string{}
+	return nil
+}
+
+// moveBefore moves what belongs to the manifest that was moved; the files last.
+func (w *writer) moveBefore() error {
 	entries, err := w.fs.ReadDir(".")
 	if err != nil {
 		return err
 	}
-	names := []string{manifestFile} // first: what it names is whole, or it is not there
+	var names []string
 	for _, e := range entries {
-		if n := e.Name(); n == treeDir || strings.HasPrefix(n, statePrefix) || strings.HasPrefix(n, filesPrefix) {
+		if n := e.Name(); strings.HasPrefix(n, statePrefix) || strings.HasPrefix(n, filesPrefix) {
 			names = append(names, n)
 		}
 	}
-	for _, n := range names {
+	for _, n := range append(names, treeDir) {
 		if err := w.fs.Rename(n, beforeDir+"/"+n); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -46,7 +60,15 @@ func (w *writer) keepBefore() error {
 			return err
 		}
 	}
-	w.last, w.before = nil, nil
-	w.files, w.stamps, w.known, w.edits = map[string]left{}, map[string]stamp{}, map[string][]string{}, map[string]string{}
 	return nil
+}
+
+// finishBefore goes on with a move that was cut off. It is called where there is no
+// manifest.
+func (w *writer) finishBefore() error {
+	has := func(name string) bool { _, err := w.fs.Stat(name); return err == nil }
+	if !has(beforeDir+"/"+manifestFile) || has(beforeDir+"/"+treeDir) || !has(treeDir) {
+		return nil
+	}
+	return w.moveBefore()
 }

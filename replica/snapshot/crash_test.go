@@ -343,3 +343,58 @@ func TestRemovalsAreDurableFirst(t *testing.T) {
 		t.Errorf("the directory is not synced between %v", calls[removed:])
 	}
 }
+
+// TestAnotherStoreCutOff: wherever the first write of another store is cut off, what
+// there was of the one before can be had, and is whole under before/ after the next.
+func TestAnotherStoreCutOff(t *testing.T) {
+	ctx := context.Background()
+	old, other := states()[0], states()[1]
+	other.Meta["epoch"] = "e2"
+	for at := 1; ; at++ {
+		dir := t.TempDir()
+		if _, err := Write(ctx, dir, old, nil); err != nil {
+			t.Fatal(err)
+		}
+		fsys, err := vfs.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := &faultfs.Plan{Fault: faultfs.Kill, At: at, Die: func() {}}
+		w, err := openWriter(dir, &WriteOptions{FS: faultfs.New(fsys, plan)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, failed := w.write(ctx, other, false, true)
+		w.close()
+		had := false
+		for _, d := range []string{dir, path.Join(dir, beforeDir)} {
+			if got, _, err := Load(ctx, d); err == nil && len(got.Types) == 1 && len(got.Pools["t"].Providers) == 3 &&
+				got.Provider(poolkeeper.Ref{Type: "t", ID: "p2"}).Count(poolkeeper.UsageCount) == 2 {
+				had = true
+			}
+		}
+		if !had {
+			t.Errorf("call %d: nothing has the old state", at)
+		}
+		if _, err := Write(ctx, dir, other, nil); err != nil {
+			t.Fatal(err)
+		}
+		got, m, err := Load(ctx, dir)
+		if err != nil || len(m.Damage) > 0 || encodedOf(t, got) != encodedOf(t, other) {
+			t.Errorf("call %d: %v, %+v", at, err, m)
+		}
+		got, m, err = Load(ctx, path.Join(dir, beforeDir))
+		if err != nil || len(m.Damage) > 0 || encodedOf(t, got) != encodedOf(t, old) {
+			t.Errorf("call %d: before: %v, %+v", at, err, m)
+		}
+		if back, _, err := configdir.ReadDir(ctx, ConfigDir(path.Join(dir, beforeDir)), nil); err != nil || len(back.Pools["t"].Providers) != 3 {
+			t.Errorf("call %d: the directory before: %v", at, err)
+		}
+		if t.Failed() {
+			t.Fatalf("after %v", failed)
+		}
+		if plan.Count() < at {
+			break
+		}
+	}
+}

@@ -122,6 +122,11 @@ func (w *writer) read() error {
 	if err != nil {
 		return err
 	}
+	if m == nil {
+		if err := w.finishBefore(); err != nil {
+			return err
+		}
+	}
 	if w.last = m; m != nil {
 		for name := range m.sections() {
 			data, err := readSection(w.fs, name)
