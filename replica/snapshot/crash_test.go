@@ -3,7 +3,9 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"math"
@@ -255,18 +257,39 @@ func crashAt(t *testing.T, rnd *rand.Rand, all []*poolkeeper.Snapshot, fault fau
 	return calls
 }
 
+// quick is a real directory of which nothing is synced, for processes that are killed
+// while the power stays on.
+type quick struct{ vfs.FS }
+
+func (q quick) SyncDir(string) error         { return nil }
+func (q quick) SyncAll() (vfs.Syncer, error) { return nil, errors.ErrUnsupported }
+
+func (q quick) OpenFile(name string, flag int, perm fs.FileMode) (vfs.File, error) {
+	f, err := q.FS.OpenFile(name, flag, perm)
+	return quickFile{f}, err
+}
+
+type quickFile struct{ vfs.File }
+
+func (quickFile) Sync() error { return nil }
+
+func quickly(t *testing.T, dir string) vfs.FS {
+	t.Helper()
+	fsys, err := vfs.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return quick{fsys}
+}
+
 // TestFirstWriteCutOff: as long as there was no snapshot, one that was cut off is
 // none, or is reported.
 func TestFirstWriteCutOff(t *testing.T) {
 	all := states()
 	for at := 1; ; at++ {
 		dir := t.TempDir()
-		fsys, err := vfs.Open(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
 		plan := &faultfs.Plan{Fault: faultfs.Kill, At: at, Die: func() {}}
-		w, err := openWriter(dir, &WriteOptions{FS: faultfs.New(fsys, plan)})
+		w, err := openWriter(dir, &WriteOptions{FS: faultfs.New(quickly(t, dir), plan)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -352,15 +375,11 @@ func TestAnotherStoreCutOff(t *testing.T) {
 	other.Meta["epoch"] = "e2"
 	for at := 1; ; at++ {
 		dir := t.TempDir()
-		if _, err := Write(ctx, dir, old, nil); err != nil {
-			t.Fatal(err)
-		}
-		fsys, err := vfs.Open(dir)
-		if err != nil {
+		if _, err := Write(ctx, dir, old, &WriteOptions{FS: quickly(t, dir)}); err != nil {
 			t.Fatal(err)
 		}
 		plan := &faultfs.Plan{Fault: faultfs.Kill, At: at, Die: func() {}}
-		w, err := openWriter(dir, &WriteOptions{FS: faultfs.New(fsys, plan)})
+		w, err := openWriter(dir, &WriteOptions{FS: faultfs.New(quickly(t, dir), plan)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +395,7 @@ func TestAnotherStoreCutOff(t *testing.T) {
 		if !had {
 			t.Errorf("call %d: nothing has the old state", at)
 		}
-		if _, err := Write(ctx, dir, other, nil); err != nil {
+		if _, err := Write(ctx, dir, other, &WriteOptions{FS: quickly(t, dir)}); err != nil {
 			t.Fatal(err)
 		}
 		got, m, err := Load(ctx, dir)
