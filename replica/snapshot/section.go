@@ -94,41 +94,53 @@ func sameProviders(a, b []poolkeeper.Provider) bool {
 
 // values encodes the values, but for the carried files, which are under gateway/.
 func (e *encoder) values(snap *poolkeeper.Snapshot) []string {
-	var shards [valueShards]map[poolkeeper.Key]poolkeeper.Document
+	var count, was [valueShards]int
 	var stale [valueShards]bool
 	for k, d := range snap.Values {
 		if k.Kind == poolkeeper.KindFile {
 			continue
 		}
-		i := shardOf(string(k.Kind)+"\x00"+k.Type+"\x00"+k.Name, valueShards)
-		if shards[i] == nil {
-			shards[i] = map[poolkeeper.Key]poolkeeper.Document{}
-		}
-		shards[i][k] = d
+		i := valueShard(k)
+		count[i]++
 		if e.before != nil {
 			old, ok := e.before.Values[k]
 			stale[i] = stale[i] || !ok || old.Revision != d.Revision || old.ExpiresAt != d.ExpiresAt || !bytes.Equal(old.Data, d.Data)
 		}
 	}
-	var was [valueShards]int
 	if e.before != nil {
 		for k := range e.before.Values {
 			if k.Kind != poolkeeper.KindFile {
-				was[shardOf(string(k.Kind)+"\x00"+k.Type+"\x00"+k.Name, valueShards)]++
+				was[valueShard(k)]++
 			}
 		}
 	}
 	names := make([]string, valueShards)
-	for i, shard := range shards {
-		switch {
-		case len(shard) == 0:
-		case e.before != nil && !stale[i] && was[i] == len(shard):
+	var shards [valueShards]map[poolkeeper.Key]poolkeeper.Document
+	for i := range names {
+		if e.before != nil && !stale[i] && was[i] == count[i] {
 			names[i] = e.was.Values[i]
-		default:
+		} else {
+			shards[i] = make(map[poolkeeper.Key]poolkeeper.Document, count[i])
+		}
+	}
+	for k, d := range snap.Values {
+		if k.Kind == poolkeeper.KindFile {
+			continue
+		}
+		if shard := shards[valueShard(k)]; shard != nil {
+			shard[k] = d
+		}
+	}
+	for i, shard := range shards {
+		if len(shard) > 0 {
 			names[i] = e.section(&poolkeeper.Snapshot{Values: shard})
 		}
 	}
 	return names
+}
+
+func valueShard(k poolkeeper.Key) int {
+	return shardOf(string(k.Kind)+"\x00"+k.Type+"\x00"+k.Name, valueShards)
 }
 
 func shardOf(text string, n uint32) int {
@@ -147,17 +159,34 @@ type left struct {
 	data []byte // that of the snapshot, where it has it
 }
 
-// paths encodes what is under gateway/.
-func (e *encoder) paths(files map[string]left) ([]string, error) {
-	var shards [pathShards]map[string]left
+// paths encodes what is under gateway/. before is what was there.
+func (e *encoder) paths(files, before map[string]left) ([]string, error) {
+	var stale [pathShards]bool
 	for p, f := range files {
-		i := shardOf(p, pathShards)
-		if shards[i] == nil {
-			shards[i] = map[string]left{}
+		old, ok := before[p]
+		if !ok || old.Hash != f.Hash || old.Size != f.Size || old.Carried != f.Carried {
+			stale[shardOf(p, pathShards)] = true
 		}
-		shards[i][p] = f
+	}
+	for p := range before {
+		if _, ok := files[p]; !ok {
+			stale[shardOf(p, pathShards)] = true
+		}
 	}
 	names := make([]string, pathShards)
+	var shards [pathShards]map[string]left
+	for i := range names {
+		if e.was != nil && !stale[i] {
+			names[i] = e.was.Paths[i]
+		} else {
+			shards[i] = map[string]left{}
+		}
+	}
+	for p, f := range files {
+		if shard := shards[shardOf(p, pathShards)]; shard != nil {
+			shard[p] = f
+		}
+	}
 	for i, shard := range shards {
 		if len(shard) == 0 {
 			continue

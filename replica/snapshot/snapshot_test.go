@@ -271,3 +271,74 @@ func tokenPath(t *testing.T, dir string) string {
 	}
 	return filepath.ToSlash(found)
 }
+
+// TestFileWhereADirectoryWas: a path can become a directory, and a file again.
+func TestFileWhereADirectoryWas(t *testing.T) {
+	dir := t.TempDir()
+	snap := odd()
+	file, inner := poolkeeper.FileKey("configs/x"), poolkeeper.FileKey("configs/x/y/z.txt")
+	for _, key := range []poolkeeper.Key{file, inner, file} {
+		delete(snap.Values, file)
+		delete(snap.Values, inner)
+		snap.Values[key] = poolkeeper.Document{Data: []byte("text")}
+		m := write(t, dir, snap, nil)
+		if data, ok := readFile(t, dir, key.Name); !ok || data != "text" || len(m.Unwritten) > 0 {
+			t.Errorf("%s is %q; unwritten: %v", key.Name, data, m.Unwritten)
+		}
+	}
+}
+
+// TestUnwritable: a path that can be that of no file is listed, and all else is there.
+func TestUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	snap := odd()
+	long := "configs/" + strings.Repeat("n", 300)
+	snap.Values[poolkeeper.FileKey(long)] = poolkeeper.Document{Data: []byte("text")}
+	for range 2 {
+		if m := write(t, dir, snap, nil); !slices.Equal(m.Unwritten, []string{long}) {
+			t.Errorf("unwritten: %v", m.Unwritten)
+		}
+		for p, want := range map[string]string{"configs/notes.txt": "carried", "configs/config.json": `{"A":1}`} {
+			if data, _ := readFile(t, dir, p); data != want {
+				t.Errorf("%s is %q", p, data)
+			}
+		}
+		if got, m := load(t, dir); len(m.Damage) > 0 || encoded(t, got) != encoded(t, snap) {
+			t.Errorf("another snapshot was loaded; damage: %v", m.Damage)
+		}
+	}
+}
+
+// TestStrangerInTheWay: what somebody has put where a directory is to be costs what
+// goes there, and nothing else; once it is gone all is there again.
+func TestStrangerInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	snap := odd()
+	token := func() string { return tokenPath(t, dir) }
+	write(t, dir, snap, nil)
+	at := token()
+	top := filepath.Join(snapshot.ConfigDir(dir), "..")
+	sub := filepath.Join(top, filepath.Dir(filepath.FromSlash(at)))
+	if err := os.RemoveAll(sub); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(sub, []byte("stranger"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	snap.Values[poolkeeper.ConfigKey] = poolkeeper.Document{Data: []byte(`{"A":2}`)}
+	if m := write(t, dir, snap, nil); !slices.Equal(m.Unwritten, []string{at}) {
+		t.Errorf("unwritten: %v", m.Unwritten)
+	}
+	if data, _ := readFile(t, dir, "configs/config.json"); data != `{"A":2}` {
+		t.Errorf("config.json is %q", data)
+	}
+	if got, m := load(t, dir); len(m.Damage) > 0 || encoded(t, got) != encoded(t, snap) {
+		t.Errorf("another snapshot was loaded; damage: %v", m.Damage)
+	}
+	if err := os.Remove(sub); err != nil {
+		t.Fatal(err)
+	}
+	if m := write(t, dir, snap, nil); len(m.Unwritten) > 0 || token() != at {
+		t.Errorf("unwritten: %v", m.Unwritten)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -97,8 +98,6 @@ type stamp struct {
 	hash string
 }
 
-var stampsMu sync.Mutex
-
 // hashAt returns the hash of the file at a path; "" where there is none.
 func (w *writer) hashAt(at string) (string, error) {
 	info, err := w.fs.Lstat(in(at))
@@ -108,9 +107,9 @@ func (w *writer) hashAt(at string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	stampsMu.Lock()
+	w.stamp.Lock()
 	s, ok := w.stamps[at]
-	stampsMu.Unlock()
+	w.stamp.Unlock()
 	if ok && s.size == info.Size() && s.time.Equal(info.ModTime()) && !s.time.IsZero() {
 		return s.hash, nil
 	}
@@ -119,9 +118,9 @@ func (w *writer) hashAt(at string) (string, error) {
 		return "", err
 	}
 	hash := hashOf(data)
-	stampsMu.Lock()
+	w.stamp.Lock()
 	w.stamps[at] = stamp{info.Size(), info.ModTime(), hash}
-	stampsMu.Unlock()
+	w.stamp.Unlock()
 	return hash, nil
 }
 
@@ -235,13 +234,24 @@ func (w *writer) writeTree(ctx context.Context, p *plan, next map[string]left) (
 			if err == nil {
 				break
 			}
-			if bad == "" || !unwritable(err) || !slices.Contains(phase, bad) {
+			if bad == "" || !unwritable(err) {
 				return nil, err
 			}
-			failed = append(failed, bad)
-			w.bad[bad] = true
-			delete(next, bad)
-			phase = slices.DeleteFunc(phase, func(at string) bool { return at == bad })
+			// It may be a directory of files, or one that a path goes through.
+			hit := func(at string) bool { return in(at) == bad || strings.HasPrefix(in(at), bad+"/") }
+			n := len(phase) + len(steps)
+			for _, at := range phase {
+				if hit(at) {
+					failed = append(failed, at)
+					w.bad[at] = true
+					delete(next, at)
+				}
+			}
+			phase = slices.DeleteFunc(slices.Clone(phase), hit)
+			steps = slices.DeleteFunc(slices.Clone(steps), hit)
+			if len(phase)+len(steps) == n {
+				return nil, err // of the directory itself
+			}
 		}
 		for _, at := range phase {
 			w.written(at, next[at])
@@ -279,8 +289,8 @@ func (w *writer) written(at string, f left) {
 // manyFiles is from how many files on it pays to sync a whole file system.
 const manyFiles = 256
 
-// writeSome writes files, and makes them and their names durable. bad is the path
-// that an error is about.
+// writeSome writes files, and makes them and their names durable. bad is the name that
+// an error is about.
 func (w *writer) writeSome(ctx context.Context, paths, steps []string, data map[string][]byte) (bad string, err error) {
 	dirs := map[string]bool{".": true}
 	add := func(d string) {
@@ -289,10 +299,8 @@ func (w *writer) writeSome(ctx context.Context, paths, steps []string, data map[
 		}
 	}
 	var files []vfs.Replacement
-	byName := map[string]string{}
 	for _, at := range paths {
 		files = append(files, vfs.Replacement{Name: in(at), Data: data[at]})
-		byName[in(at)] = at
 		add(path.Dir(in(at)))
 	}
 	for _, d := range steps {
@@ -313,7 +321,7 @@ func (w *writer) writeSome(ctx context.Context, paths, steps []string, data map[
 	err = replace(w.fs, files, slices.Sorted(maps.Keys(dirs)), 0o600, each, func() {})
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
-		bad = byName[pe.Path]
+		bad = pe.Path
 	}
 	return bad, err
 }

@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -75,6 +76,7 @@ type writer struct {
 	last   *Manifest            // that is durable; nil where there is none
 	before *poolkeeper.Snapshot // that goes with it, where it is in memory
 	files  map[string]left      // under gateway/, by the path of a snapshot
+	stamp  sync.Mutex           // guards stamps
 	stamps map[string]stamp
 	// known are the hashes that files may have beside those of files, as a write
 	// did not come to its end; no file at all is "".
@@ -203,7 +205,17 @@ func (w *writer) write(ctx context.Context, snap *poolkeeper.Snapshot, keepFiles
 	if err := w.begin(p, next); err != nil {
 		return false, failure(err)
 	}
+	aims := maps.Clone(next)
 	failed, err := w.writeTree(ctx, p, next)
+	if len(failed) > 0 && len(p.gone) > 0 && err == nil {
+		// What was in the way may be gone now.
+		again := &plan{write: map[string][]byte{}, steps: p.steps}
+		for _, at := range failed {
+			again.write[at], next[at] = p.write[at], aims[at]
+			delete(w.bad, at)
+		}
+		failed, err = w.writeTree(ctx, again, next)
+	}
 	if err != nil {
 		return false, failure(err)
 	}
@@ -215,7 +227,7 @@ func (w *writer) write(ctx context.Context, snap *poolkeeper.Snapshot, keepFiles
 			m.Files++
 		}
 	}
-	if m.Paths, err = e.paths(next); err != nil {
+	if m.Paths, err = e.paths(next, w.files); err != nil {
 		return false, err
 	}
 	if w.last != nil && p.empty() && same(m, w.last) {
