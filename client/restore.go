@@ -29,20 +29,26 @@ func (c *Client) restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 		go func() { w.CloseWithError(poolkeeper.EncodeSnapshot(w, snap)) }()
 		return r
 	}}
+	return c.sendOnce(ctx, "/restore", body, "run it again", func(r io.Reader) error {
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+}
+
+// sendOnce sends what must not take effect twice: again only where it surely was not
+// sent. The hint says what to do where that is not known.
+func (c *Client) sendOnce(ctx context.Context, path string, body *payload, hint string, take func(io.Reader) error) error {
 	p := c.patience()
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		f := c.attempt(ctx, http.MethodPost, "/restore", body, func(r io.Reader) error {
-			_, err := io.Copy(io.Discard, r)
-			return err
-		})
+		f := c.attempt(ctx, http.MethodPost, path, body, take)
 		switch {
 		case f == nil:
 			return nil
 		case f.sent:
-			return indeterminate(f.err).WithHint("run it again")
+			return indeterminate(f.err).WithHint("%s", hint)
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case !f.again || !p.pause(ctx):

@@ -144,7 +144,7 @@ func TestDocsExamples(t *testing.T) {
 		case "login", "restore", "events", "recover": // whose code is used, whose store has content, whose answer has no end, whose store is not lost
 			continue
 		}
-		s.srv.store = emptyStore(t)
+		s.srv.store = queued(t, emptyStore(t))
 		s.want(200, "PUT", "/config", `{}`)
 		s.want(201, "POST", "/pools/"+exampleType, `{"uuid":"`+exampleID+`"}`)
 		s.want(200, "PUT", "/tokens/"+exampleType+"/"+exampleID, `{}`)

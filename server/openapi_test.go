@@ -112,11 +112,11 @@ func TestCommandsAreDescribed(t *testing.T) {
 		if err := c.set("nothing", []byte(`1`)); err != errUnknownField {
 			t.Errorf("%s takes a field that is not described: %v", rt.path, err)
 		}
-		if rt.body.optional != (len(schema.Required) == 0) {
+		if rt.body.optional != (len(schema.Required) == 0 && len(schema.OneOf) == 0) {
 			t.Errorf("%s: optional is %v, required are %v", rt.path, rt.body.optional, schema.Required)
 		}
 	}
-	if n != 12 {
+	if n != 14 {
 		t.Errorf("%d commands", n)
 	}
 }

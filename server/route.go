@@ -49,7 +49,7 @@ type headerRule struct {
 
 // addRoutes is the table of everything that the service answers.
 func (s *Server) addRoutes() {
-	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.accessRoutes(), s.backendRoutes(), s.instanceRoutes(), s.eventRoutes(), s.loginRoutes(), s.serviceRoutes(), s.metricRoutes()} {
+	for _, group := range [][]route{s.documentRoutes(), s.poolRoutes(), s.providerRoutes(), s.runtimeRoutes(), s.tokenRoutes(), s.accessRoutes(), s.backendRoutes(), s.instanceRoutes(), s.journalRoutes(), s.eventRoutes(), s.loginRoutes(), s.serviceRoutes(), s.metricRoutes()} {
 		for i := range group {
 			s.add(&group[i])
 		}

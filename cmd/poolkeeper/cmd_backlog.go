@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -12,40 +14,54 @@ import (
 
 // A backlogListing is what list prints of a journal of ops that wait.
 type backlogListing struct {
-	Problem string            `json:"problem,omitempty"` // why it cannot be read
-	Waiting int               `json:"waiting"`           // ops
-	Frozen  int               `json:"frozen"`            // requests on their way
-	Aside   []asideListing    `json:"aside"`
-	Dropped []backlog.Dropped `json:"dropped"`
+	Problem string                  `json:"problem,omitempty"` // why it cannot be read
+	Waiting int                     `json:"waiting"`           // ops
+	Frozen  int                     `json:"frozen"`            // requests on their way
+	Aside   []poolkeeper.AsideOp    `json:"aside"`
+	Dropped []poolkeeper.DroppedOps `json:"dropped"`
 }
 
-type asideListing struct {
-	Entry  uint64            `json:"entry"`
-	Kind   poolkeeper.OpKind `json:"kind"`
-	Of     string            `json:"of"`
-	Reason string            `json:"reason"`
-	Text   string            `json:"text"`
-	At     int64             `json:"at"`
-}
-
-// addBacklog adds what waits, where the journal is of that.
-func (a *app) addBacklog(l *journalListing) error {
+// addBacklog adds what waits, where the journal is of that: as the running instance
+// says that has it, else as the files do.
+func (a *app) addBacklog(ctx context.Context, l *journalListing) error {
 	set, err := a.settings()
-	if err != nil || set.Backend == settings.BackendFile && len(l.Segments) == 0 || l.Damaged {
+	if err != nil {
 		return err
 	}
-	in, err := backlog.Inspect(l.Dir)
-	if err != nil {
-		if set.Backend == settings.BackendRedis {
-			l.Backlog = &backlogListing{Problem: err.Error(), Aside: []asideListing{}, Dropped: []backlog.Dropped{}}
+	if in := a.queues(ctx, set); in != nil {
+		p, err := in.client.Pending(ctx)
+		if err != nil {
+			return err
 		}
-		return nil // the journal of a directory has other records
+		l.inMemory = !p.Queue.Durable
+		l.Backlog = listingOf(p)
+		return nil
 	}
-	l.Backlog = &backlogListing{Waiting: in.State.Ops, Frozen: in.State.Frozen, Aside: []asideListing{}, Dropped: listed(in.Dropped)}
-	for _, s := range in.Aside {
-		l.Backlog.Aside = append(l.Backlog.Aside, asideListing{s.Entry, s.Op.Kind, s.Op.Subject(), s.Reason, s.Err.Error(), s.At})
+	if set.Backend == settings.BackendFile && len(l.Segments) == 0 || l.Damaged {
+		return nil
+	}
+	in, err := backlog.Inspect(l.Dir)
+	switch {
+	case err == nil:
+		l.Backlog = listingOf(in.Pending())
+	case set.Backend == settings.BackendRedis: // the journal of a directory has other records
+		l.Backlog = listingOf(&poolkeeper.Pending{})
+		l.Backlog.Problem = err.Error()
 	}
 	return nil
+}
+
+// queues is the running instance that serves the store of the settings and queues
+// for it, or nil.
+func (a *app) queues(ctx context.Context, set *settings.Settings) *instance {
+	if set.Backend != settings.BackendRedis {
+		return nil
+	}
+	return a.running(ctx, set)
+}
+
+func listingOf(p *poolkeeper.Pending) *backlogListing {
+	return &backlogListing{Waiting: p.Queue.Ops, Frozen: p.Queue.Frozen, Aside: listed(p.Aside), Dropped: listed(p.Dropped)}
 }
 
 func (a *app) printBacklog(l *backlogListing) error {
@@ -82,21 +98,19 @@ func (a *app) journalRetry() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry NUMBER…",
 		Short: "Queue ops that are set aside again",
-		Long: `Queues ops that are set aside again, behind all others of their key: the service
-brings them to the store when it runs. list has their numbers, and why each could
-not be applied. One that was set aside as "lost" or "indeterminate" may have been
-applied before: --json shows it as the reason.
+		Long: `Queues ops that are set aside again, behind all others of their key. list has their
+numbers, and why each could not be applied: mend that first. All that are named are
+queued, or none, where one of them is not set aside (exit code 1).
 
-Refused while a process has the journal: stop the service first (exit code 3).`,
+Where a service runs that has the journal, it brings them to the store at once; else
+it does when it is started. One that was set aside as "lost" or "indeterminate" may
+have been applied before: --json shows it as the reason.`,
 		Example: `  poolkeeper journal list
   poolkeeper journal retry 17 21
   poolkeeper journal retry --all`,
 		Args: someOrAll(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onAside(args, all, "Queued again", func(b *backlog.Backlog, n uint64) error {
-				_, err := b.Retry(n)
-				return err
-			})
+			return a.onAside(cmd.Context(), args, all, "Queued again", poolkeeper.AsideKeeper.RetryAside)
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "all that are set aside")
@@ -109,15 +123,16 @@ func (a *app) journalDiscard() *cobra.Command {
 		Use:   "discard NUMBER…",
 		Short: "Give up ops that are set aside",
 		Long: `Gives up ops that are set aside, for good: they were acknowledged, and will not be
-applied. list has their numbers, and why each could not be applied.
+applied. list has their numbers, and why each could not be applied. All that are
+named are given up, or none, where one of them is not set aside (exit code 1).
 
-Refused while a process has the journal: stop the service first (exit code 3).`,
+Where a service runs that has the journal, it is done through that.`,
 		Example: `  poolkeeper journal list
   poolkeeper journal discard 17
   poolkeeper journal discard --all`,
 		Args: someOrAll(&all),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onAside(args, all, "Given up", (*backlog.Backlog).Discard)
+			return a.onAside(cmd.Context(), args, all, "Given up", poolkeeper.AsideKeeper.DiscardAside)
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "all that are set aside")
@@ -142,53 +157,50 @@ func someOrAll(all *bool) cobra.PositionalArgs {
 	}
 }
 
-// onAside does something to ops that are set aside: to all that are named, or to
-// none where one of them is not there.
-func (a *app) onAside(args []string, all bool, done string, do func(*backlog.Backlog, uint64) error) error {
-	dir, err := a.journalDir()
+// onAside decides on ops that are set aside: on all that are named, or on none where
+// one of them is not there.
+func (a *app) onAside(ctx context.Context, args []string, all bool, said string, do func(poolkeeper.AsideKeeper, context.Context, poolkeeper.Pick) (poolkeeper.Decided, error)) error {
+	keeper, end, err := a.asideKeeper(ctx)
 	if err != nil {
 		return err
+	}
+	defer end()
+	pick := poolkeeper.Pick{All: all}
+	for _, s := range args {
+		n, _ := strconv.ParseUint(s, 10, 64) // it was checked
+		pick.Entries = append(pick.Entries, n)
+	}
+	done, err := do(keeper, ctx, pick)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(done)
+	}
+	return a.printf("%s: %s. %d left aside.\n", said, count(uint64(done.Changed), "op"), done.Aside)
+}
+
+// asideKeeper is the running instance that has the journal, else the journal itself,
+// which end closes.
+func (a *app) asideKeeper(ctx context.Context) (keeper poolkeeper.AsideKeeper, end func() error, err error) {
+	dir, err := a.journalDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	if in := a.running(ctx, a.set); in != nil {
+		return in.client, func() error { return nil }, nil
 	}
 	// What is no backlog is not made one.
 	if _, err := backlog.Inspect(dir); err != nil {
-		return err
+		return nil, nil, err
 	}
 	b, err := backlog.Open(dir, nil)
+	var e *poolkeeper.Error
+	if a.direct && errors.Is(err, poolkeeper.ErrUnavailable) && errors.As(err, &e) {
+		err = e.WithHint("leave --direct out: the command then goes through the service; or stop that one")
+	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer b.Close()
-	var numbers []uint64
-	there := map[uint64]bool{}
-	for _, s := range b.Aside() {
-		there[s.Entry] = true
-		if all {
-			numbers = append(numbers, s.Entry)
-		}
-	}
-	for _, s := range args {
-		n, _ := strconv.ParseUint(s, 10, 64) // it was checked
-		if !there[n] {
-			return poolkeeper.Errorf(poolkeeper.ErrNotFound, "no op with the number %d is set aside", n).
-				WithHint("list them: poolkeeper journal list")
-		}
-		numbers = append(numbers, n)
-	}
-	changed := 0
-	for _, n := range numbers {
-		if there[n] { // not twice, where it is named twice
-			delete(there, n)
-			if err := do(b, n); err != nil {
-				return err
-			}
-			changed++
-		}
-	}
-	if a.json {
-		return a.printJSON(struct {
-			Changed int `json:"changed"`
-			Aside   int `json:"aside"`
-		}{changed, len(b.Aside())})
-	}
-	return a.printf("%s: %s. %d left aside.\n", done, count(uint64(changed), "op"), len(b.Aside()))
+	return b, b.Close, nil
 }

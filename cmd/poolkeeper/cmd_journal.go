@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,7 +46,8 @@ or that is under way, is no damage: a service cuts it off when it starts.
 
 Where the store is in Redis, it lists what waits there too: how many ops, those that
 are set aside, as they could not be applied, with their number and the reason, and
-what was given up for want of room. What the ops hold is not shown.
+what was given up for want of room. What the ops hold is not shown. Where a service
+has the journal, it is asked; the segments are read from the files all the same.
 
 Exit code 1 where the journal is damaged, or where there is none.`,
 		Example: `  poolkeeper journal list
@@ -57,11 +59,14 @@ Exit code 1 where the journal is damaged, or where there is none.`,
 				return err
 			}
 			segments, err := journal.Inspect(dir)
+			if errors.Is(err, poolkeeper.ErrNotFound) && a.queues(cmd.Context(), a.set) != nil {
+				segments, err = []journal.SegmentInfo{}, nil // it queues in memory
+			}
 			if err != nil {
 				return err
 			}
 			l := summarise(dir, segments)
-			if err := a.addBacklog(l); err != nil {
+			if err := a.addBacklog(cmd.Context(), l); err != nil {
 				return err
 			}
 			if err := a.printJournal(l); err != nil {
@@ -84,6 +89,7 @@ type journalListing struct {
 	// Segments are the files, in their order.
 	Segments []journal.SegmentInfo `json:"segments"`
 	Backlog  *backlogListing       `json:"backlog,omitempty"`
+	inMemory bool                  // what waits is in no file
 }
 
 func summarise(dir string, segments []journal.SegmentInfo) *journalListing {
@@ -117,6 +123,12 @@ func (l *journalListing) fault() error {
 func (a *app) printJournal(l *journalListing) error {
 	if a.json {
 		return a.printJSON(l)
+	}
+	if l.inMemory {
+		if err := a.printBacklog(l.Backlog); err != nil {
+			return err
+		}
+		return a.printf("This is in the memory of the service, and is gone with it.\n")
 	}
 	rows := [][]string{{"FILE", "RECORDS", "FIRST", "LAST", "BYTES", "STATE"}}
 	for _, s := range l.Segments {

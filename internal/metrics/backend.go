@@ -98,6 +98,21 @@ func (b *backend) Flush(ctx context.Context) error {
 	return nil
 }
 
+// Pending makes the layer a poolkeeper.AsideKeeper, as what it is over may be one.
+func (b *backend) Pending(ctx context.Context) (*poolkeeper.Pending, error) {
+	return poolkeeper.New(b.Backend, nil).Pending(ctx)
+}
+
+// RetryAside is a part of that.
+func (b *backend) RetryAside(ctx context.Context, pick poolkeeper.Pick) (poolkeeper.Decided, error) {
+	return poolkeeper.New(b.Backend, nil).RetryAside(ctx, pick)
+}
+
+// DiscardAside is another one.
+func (b *backend) DiscardAside(ctx context.Context, pick poolkeeper.Pick) (poolkeeper.Decided, error) {
+	return poolkeeper.New(b.Backend, nil).DiscardAside(ctx, pick)
+}
+
 // Measure makes the layer a poolkeeper.Meter, as what it is over may be one.
 func (b *backend) Measure(ctx context.Context) poolkeeper.Measures {
 	if meter, ok := b.Backend.(poolkeeper.Meter); ok {

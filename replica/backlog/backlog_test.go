@@ -118,18 +118,24 @@ func TestWays(t *testing.T) {
 	if ops := b.Take(x, 10); len(ops) != 2 || ops[0].Op.Kind != poolkeeper.OpError || ops[1].Op.ID != "c" {
 		t.Errorf("what is left is %+v", ops)
 	}
-	n, err := b.Retry(list[0].Entry)
-	if err != nil || n <= live.Number {
-		t.Fatal(n, err)
+	pick := poolkeeper.Pick{Entries: []uint64{list[0].Entry}}
+	if done, err := b.RetryAside(t.Context(), pick); err != nil || done != (poolkeeper.Decided{Changed: 1}) {
+		t.Fatal(done, err)
 	}
 	again("a retry")
-	if _, err := b.Retry(list[0].Entry); !errors.Is(err, poolkeeper.ErrNotFound) {
+	if _, err := b.RetryAside(t.Context(), pick); !errors.Is(err, poolkeeper.ErrNotFound) {
 		t.Errorf("a second retry: %v", err)
 	}
+	ops = b.Take(x, 10)
+	n := ops[len(ops)-1].Entry
+	if n <= live.Number {
+		t.Fatalf("the new number is %d", n)
+	}
+	b.GiveBack(ops)
 	if err := b.Resolve([]uint64{n}, []poolkeeper.Result{gone}); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Discard(n); err != nil {
+	if _, err := b.DiscardAside(t.Context(), poolkeeper.Pick{Entries: []uint64{n}}); err != nil {
 		t.Fatal(err)
 	}
 	again("discarding")

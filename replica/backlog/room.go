@@ -9,16 +9,7 @@ import (
 )
 
 // Dropped is what was given up of one provider for want of room, since ever.
-type Dropped struct {
-	Key  poolkeeper.Key    `json:"key"`
-	ID   string            `json:"id"`
-	Kind poolkeeper.OpKind `json:"kind"`
-	// Ops is how many, N what they would have added to usageCount.
-	Ops   int64 `json:"ops"`
-	N     int64 `json:"n,omitempty"`
-	First int64 `json:"first"` // when the first one was given up, and the last one
-	Last  int64 `json:"last"`
-}
+type Dropped = poolkeeper.DroppedOps
 
 type droppedKey struct {
 	key  poolkeeper.Key

@@ -149,17 +149,13 @@ func TestConflicts(t *testing.T) {
 	back := poolOp(poolkeeper.OpAddProvider, "b")
 	back.Data = []byte(`{"uuid":"b"}`)
 	r.must(r.plain, back, poolkeeper.Applied)
-	aside := q.Backlog().Aside()[1:]
-	if err := q.Backlog().Discard(q.Backlog().Aside()[0].Entry); err != nil {
-		t.Fatal(err)
+	aside := q.Backlog().Aside()
+	if done, err := q.RetryAside(t.Context(), poolkeeper.Pick{Entries: []uint64{aside[1].Entry}}); err != nil || done != (poolkeeper.Decided{Changed: 1, Aside: 3}) {
+		t.Fatal(done, err)
 	}
-	if _, err := q.Backlog().Retry(aside[0].Entry); err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range aside[1:] {
-		if err := q.Backlog().Discard(a.Entry); err != nil {
-			t.Fatal(err)
-		}
+	r.empty(q)
+	if done, err := q.DiscardAside(t.Context(), poolkeeper.Pick{All: true}); err != nil || done != (poolkeeper.Decided{Changed: 3}) {
+		t.Fatal(done, err)
 	}
 	r.empty(q)
 	if got := r.state("b", "usageCount"); got != "10" || len(q.Backlog().Aside()) != 0 {

@@ -10,6 +10,7 @@ var (
 	_ poolkeeper.Watcher      = (*Queue)(nil)
 	_ poolkeeper.Meter        = (*Queue)(nil)
 	_ poolkeeper.ImportMarker = (*Queue)(nil)
+	_ poolkeeper.AsideKeeper  = (*Queue)(nil)
 )
 
 // Watch makes the layer a poolkeeper.Watcher, as what it is over may be one. It
@@ -33,4 +34,20 @@ func (q *Queue) MarkImport(ctx context.Context, run string, unfinished bool) err
 		return m.MarkImport(ctx, run, unfinished)
 	}
 	return nil
+}
+
+// Pending implements poolkeeper.AsideKeeper. The store is not asked.
+func (q *Queue) Pending(ctx context.Context) (*poolkeeper.Pending, error) {
+	return q.log.Pending(ctx)
+}
+
+// RetryAside implements poolkeeper.AsideKeeper. What is queued again is brought to
+// the store at once where that is there: the backlog says that its keys have ops.
+func (q *Queue) RetryAside(ctx context.Context, pick poolkeeper.Pick) (poolkeeper.Decided, error) {
+	return q.log.RetryAside(ctx, pick)
+}
+
+// DiscardAside implements poolkeeper.AsideKeeper.
+func (q *Queue) DiscardAside(ctx context.Context, pick poolkeeper.Pick) (poolkeeper.Decided, error) {
+	return q.log.DiscardAside(ctx, pick)
 }

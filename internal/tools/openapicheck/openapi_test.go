@@ -211,6 +211,8 @@ func successes(t *testing.T, check *checker, op *operation) {
 		for _, phase := range []string{"needed", "done", "failed"} {
 			ok(func(_ *service, c *call) { c.body = []byte(`{"phase":"` + phase + `"}`) })
 		}
+	case "retry-aside", "discard-aside":
+		ok(func(_ *service, c *call) { c.body = []byte(`{"all":true}`) })
 	case "put-session":
 		ok(func(_ *service, c *call) { c.header["Session-Expires"] = "2096-06-01T13:00:00Z" })
 	}

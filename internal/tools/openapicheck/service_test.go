@@ -71,6 +71,23 @@ func (f *flaky) Watch(_ context.Context, fn func(poolkeeper.Change)) error {
 
 func (f *flaky) Flush(context.Context) error { return f.err }
 
+// What is set aside are the ops 17 and 21 of the examples.
+func (f *flaky) Pending(context.Context) (*poolkeeper.Pending, error) {
+	p := &poolkeeper.Pending{Queue: poolkeeper.QueueInfo{Aside: 2}, Dropped: []poolkeeper.DroppedOps{{Key: poolkeeper.PoolKey(typ), ID: id, Kind: poolkeeper.OpUsage, Ops: 1, N: 2, First: 3, Last: 4}}}
+	for _, n := range []uint64{17, 21} {
+		p.Aside = append(p.Aside, poolkeeper.AsideOp{Entry: n, Kind: poolkeeper.OpUsage, Of: "t a", Reason: "not-found", Text: "it is gone", At: 5})
+	}
+	return p, f.err
+}
+
+func (f *flaky) RetryAside(_ context.Context, pick poolkeeper.Pick) (poolkeeper.Decided, error) {
+	return poolkeeper.Decided{Changed: len(pick.Entries)}, f.err
+}
+
+func (f *flaky) DiscardAside(ctx context.Context, pick poolkeeper.Pick) (poolkeeper.Decided, error) {
+	return f.RetryAside(ctx, pick)
+}
+
 // A service is one over a store that has the things of the document's examples.
 type service struct {
 	url   string
