@@ -22,15 +22,14 @@ const aliasFor = time.Minute
 // away nobody can say whether there was one.
 func (r *Replica) find(ctx context.Context, ref poolkeeper.Ref) (*poolkeeper.PoolView, *poolkeeper.ProviderView, error) {
 	f := (*r.pools.Load())[ref.Type]
-	if f == nil {
-		return nil, nil, nil
+	if f != nil {
+		r.pay(ctx, f)
 	}
-	r.pay(ctx, f)
 	pool := r.view.Load().Pool(ref.Type)
 	if pool == nil {
 		return nil, nil, nil
 	}
-	if p := pool.Provider(ref.ID); p != nil {
+	if p := pool.Provider(ref.ID); p != nil || f == nil { // a pool that waits for the store has no old ids
 		return pool, p, nil
 	}
 	if p, known := f.led(pool, ref.ID, r.opts.Now()); known {

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -140,3 +141,9 @@ func TestConformanceOfSeveral(t *testing.T) {
 func TestModelOfSeveral(t *testing.T) {
 	storetest.Model(t, together(redistest.Start(t).SocketURL()))
 }
+
+func replicaOver(source replica.Source, base *poolkeeper.Snapshot) (*replica.Replica, error) {
+	return replica.Open(context.Background(), source, &replica.Options{Base: base})
+}
+
+func contains(data []byte, part string) bool { return bytes.Contains(data, []byte(part)) }

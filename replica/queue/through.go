@@ -20,7 +20,9 @@ func (q *Queue) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
 	if src == nil {
 		return errAway
 	}
-	return poolkeeper.New(src.Source, nil).Watch(ctx, fn)
+	err := poolkeeper.New(src.Source, nil).Watch(ctx, fn)
+	q.suspect() // it may be away, also where nobody writes
+	return err
 }
 
 // MarkImport makes the layer a poolkeeper.ImportMarker. What it is over need not
