@@ -78,6 +78,7 @@ type Backlog struct {
 	programs map[string]*program
 	aside    map[uint64]*Aside
 	ledger   map[droppedKey]*Dropped
+	losses   map[lossKey]*poolkeeper.Loss
 	epoch    string
 	bytes    int64 // of all of that
 	closed   bool
@@ -141,7 +142,7 @@ func Open(dir string, opts *Options) (*Backlog, error) {
 
 func empty(dir string) *Backlog {
 	b := &Backlog{dir: dir, entries: map[uint64]*entry{}, lanes: map[poolkeeper.Key]*lane{}, frozen: map[uint64]*frozen{},
-		programs: map[string]*program{}, aside: map[uint64]*Aside{}, ledger: map[droppedKey]*Dropped{}}
+		programs: map[string]*program{}, aside: map[uint64]*Aside{}, ledger: map[droppedKey]*Dropped{}, losses: map[lossKey]*poolkeeper.Loss{}}
 	b.unfolded = sync.NewCond(&b.mu)
 	return b
 }
@@ -226,6 +227,8 @@ type State struct {
 	Files  int64 `json:"files"`  // bytes of the files in use
 	// Dropped is how many ops were ever given up for want of room.
 	Dropped int64 `json:"dropped"`
+	// Lost is how many ops the store has lost for good, as far as that was noted.
+	Lost int64 `json:"lost,omitempty"`
 }
 
 // State describes the backlog.
@@ -235,6 +238,9 @@ func (b *Backlog) State() State {
 	s := State{Ops: len(b.entries), Frozen: len(b.frozen), Aside: len(b.aside), Keys: len(b.lanes), Bytes: b.bytes}
 	for _, d := range b.ledger {
 		s.Dropped += d.Ops
+	}
+	for _, l := range b.losses {
+		s.Lost += l.Ops
 	}
 	if b.journal != nil {
 		s.Files = b.journal.Size()

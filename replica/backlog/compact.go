@@ -104,6 +104,9 @@ func (c *copying) fill() {
 		if len(c.ledger) > 0 {
 			c.put(c.ledgerRecord(), nil)
 		}
+		if len(c.losses) > 0 {
+			c.put(c.lossesRecord(), nil)
+		}
 		c.programsAnew()
 	}
 	for c.size < chunkBytes {
@@ -136,7 +139,13 @@ func (c *copying) fill() {
 	}
 }
 
-func (c *copying) entry(e *entry) { c.put(copyOf(e.Entry, &e.Op), &e.seq) }
+func (c *copying) entry(e *entry) {
+	if e.rescue != 0 {
+		c.put(rescued(e), &e.seq)
+		return
+	}
+	c.put(copyOf(e.Entry, &e.Op), &e.seq)
+}
 
 // request writes a request anew, with all its ops.
 func (c *copying) request(n uint64) {

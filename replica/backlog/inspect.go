@@ -12,6 +12,7 @@ type Inspected struct {
 	State   State
 	Aside   []Aside
 	Dropped []Dropped
+	Lost    []poolkeeper.Loss
 }
 
 // Inspect reads the backlog of a directory without changing anything. It may be in
@@ -36,7 +37,7 @@ func Inspect(dir string) (*Inspected, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inspected{State: b.State(), Aside: b.Aside(), Dropped: b.Dropped()}
+	in := &Inspected{State: b.State(), Aside: b.Aside(), Dropped: b.Dropped(), Lost: b.Lost()}
 	for _, s := range segments {
 		in.State.Files += s.Used
 	}

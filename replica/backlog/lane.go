@@ -17,10 +17,13 @@ type entry struct {
 	gone    bool   // it waits no more
 	folding int    // increments on their way into it
 	coming  int64  // what they add
+	rescue  uint64 // the first entry of those that it was rescued with; 0 where it was not
 }
 
 // free reports whether an entry may still be changed.
-func (e *entry) free() bool { return !e.gone && !e.taken && !e.touched && e.frozen == 0 }
+func (e *entry) free() bool {
+	return !e.gone && !e.taken && !e.touched && e.frozen == 0 && e.rescue == 0
+}
 
 // A lane is the entries of one key, in their order.
 type lane struct {
@@ -32,8 +35,16 @@ type lane struct {
 }
 
 func (l *lane) add(e *entry) {
-	l.entries = append(l.entries, e)
 	l.live++
+	if e.rescue != 0 { // in front of those that were not, or earlier
+		i := slices.IndexFunc(l.entries, func(o *entry) bool { return o.rescue < e.rescue })
+		if i < 0 {
+			i = len(l.entries)
+		}
+		l.entries = slices.Insert(l.entries, i, e)
+		return
+	}
+	l.entries = append(l.entries, e)
 	l.follow(&e.Op, e)
 }
 

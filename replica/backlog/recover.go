@@ -114,6 +114,35 @@ func (b *Backlog) replay(seq uint64, data []byte) bool {
 			}
 			b.ledger[droppedKey{d.Key, d.ID, d.Kind}] = d
 		}
+	case rescueRecord:
+		i, size := r.number(), len(r.rest)
+		b.found(seq, seq, size, r.op())
+		if b.entries[seq].rescue = seq - i; i >= seq {
+			r.fail()
+		}
+	case againRecord:
+		n, first, size := r.number(), r.number(), len(r.rest)
+		b.found(n, seq, size, r.op())
+		if b.entries[n].rescue = first; first == 0 {
+			r.fail()
+		}
+	case lossRecord:
+		var l poolkeeper.Loss
+		if json.Unmarshal(r.rest, &l) != nil {
+			return false
+		}
+		r.rest = nil
+		b.lose(l)
+	case lossesRecord:
+		var all []poolkeeper.Loss
+		if json.Unmarshal(r.rest, &all) != nil {
+			return false
+		}
+		r.rest = nil
+		clear(b.losses)
+		for _, l := range all {
+			b.lose(l)
+		}
 	case epochRecord:
 		b.epoch = string(r.text())
 	default:
