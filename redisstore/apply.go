@@ -129,6 +129,9 @@ func runtimeCall(op *poolkeeper.Op, entry uint64) *call {
 func (l *lane) submitRequest(ctx context.Context, kind batchKind, op *poolkeeper.Op, entry uint64, row *request, size int) answer {
 	c := newCall(kind, op, entry)
 	c.row, c.size = row, size
+	if m, ok := ctx.Value(mender{}).(*mendedBy); ok && m.lane == l {
+		return m.call(c)
+	}
 	if l.s.opts.Spool != nil {
 		c.bare = op == nil || op.Queueable() != nil
 	}

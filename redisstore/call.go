@@ -21,6 +21,7 @@ type batch struct {
 	formed time.Time // when the first call came
 	queued bool      // the Spool has its ops: each request is frozen before it is sent
 	bare   bool      // its ops are none that a Spool takes
+	again  bool      // its ops are applied again, as Redis has lost them
 }
 
 type batchKind uint8
@@ -31,6 +32,7 @@ const (
 	valueBatch            // values of one key
 	soloBatch             // one prepared script call
 	keyedBatch            // increments with idempotency keys
+	checkBatch            // nothing: whether Redis still has what it acknowledged
 )
 
 // A call is one op on its way through a lane.
@@ -102,7 +104,7 @@ type request struct {
 
 // takes reports whether the batch, of this size, has room for one more call.
 func (b *batch) takes(c *call, size int) bool {
-	if b.kind != c.kind || b.kind == soloBatch || size+c.size > maxBatchBytes || b.queued != (c.entry != 0) || b.bare != c.bare {
+	if b.kind != c.kind || b.kind == soloBatch || b.kind == checkBatch || size+c.size > maxBatchBytes || b.queued != (c.entry != 0) || b.bare != c.bare {
 		return false
 	}
 	if b.kind == valueBatch {
@@ -144,7 +146,7 @@ func (b *batch) answerAll(err error) {
 // orphan is the batch without its callers, who are about to be let go: what is
 // found out about it later reaches nobody.
 func (b *batch) orphan() *batch {
-	o := &batch{kind: b.kind, formed: b.formed, queued: b.queued, bare: b.bare}
+	o := &batch{kind: b.kind, formed: b.formed, queued: b.queued, bare: b.bare, again: b.again}
 	for _, c := range b.calls {
 		op := c.op
 		if op != nil {

@@ -59,6 +59,10 @@ func classify(err error) *failure {
 		}
 		return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "Redis answered with an error: %s", firstLine(text))}
 	}
+	if errors.Is(err, errUnreplicated) {
+		return &failure{err: poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "Redis has executed it, and %v", err).
+			WithHint("is there a replica, and is it connected? durability=primary does without"), sent: true, again: true}
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return &failure{err: unavailable(err), again: true}

@@ -150,6 +150,9 @@ func (l *lane) rowsOf(r *frozenRequest, calls []*call) ([]usageRow, error) {
 	for i := range rows {
 		rows[i].count = counts[rows[i].known.usageCount]
 		rows[i].used = t.literal(rows[i].at)
+		if at := 26 * i; len(r.args) > 3 && len(r.args[3]) >= at+26 { // as it was sent
+			rows[i].used = r.args[3][at : at+26]
+		}
 	}
 	return rows, nil
 }

@@ -34,7 +34,7 @@ func (w *work) prepareKeyed() *failure {
 		}
 		n := strconv.FormatInt(op.N, 10)
 		keys = append(keys, w.s.once(w.key, op.IdempotencyKey))
-		args = append(args, c.id, n, t.literal(op.At), k.sha, strconv.FormatInt(poolkeeper.Int(k.lits[poolkeeper.UsageCount]), 10),
+		args = append(args, c.id, n, t.literal(w.s.inRedisTime(op.At)), k.sha, strconv.FormatInt(poolkeeper.Int(k.lits[poolkeeper.UsageCount]), 10),
 			k.lits[poolkeeper.LastUsed], from, n+" "+op.ID)
 	}
 	w.request = &request{script: keyedScript, keys: keys, args: args}

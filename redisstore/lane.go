@@ -43,6 +43,11 @@ type lane struct {
 	view      view
 	providers map[string]*known // see runtime.go
 	batches   uint64            // of increments
+	tail      tail
+
+	repair  atomic.Pointer[repair] // what is to be mended, see mend.go
+	mending sync.Mutex             // held by whoever does it
+	waiting atomic.Int32           // batches in flight that wait for that
 }
 
 // A sender sends one batch at a time, under sequences of its own.

@@ -83,9 +83,10 @@ func TestAnotherEpochIsNoticed(t *testing.T) {
 }
 
 // A Redis that came back from an older state is noticed by whoever had written
-// since, key by key.
+// since, key by key, and refused where nothing was kept to mend it with.
 func TestOlderRedisIsNoticed(t *testing.T) {
 	r := newRig(t)
+	r.b = r.open(r.srv.SocketURL(), tailless)
 	r.must(r.b, useOp("a", 1))
 	r.must(r.b, putOp(poolkeeper.PasswordKey, "one"))
 	r.srv.DoString("SAVE")
@@ -113,6 +114,8 @@ func TestOlderRedisIsNoticed(t *testing.T) {
 		t.Errorf("usageCount %d, want 7", res.Count)
 	}
 }
+
+func tailless(o *redisstore.Options) { o.TailTime = -1 }
 
 // Scripts are sent whole where the server does not have them.
 func TestScriptsForgotten(t *testing.T) {

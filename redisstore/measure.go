@@ -23,6 +23,7 @@ type tally struct {
 	ops         atomic.Uint64
 	resent      atomic.Uint64
 	connections atomic.Int64
+	dialed      atomic.Pointer[chan struct{}] // told of each new connection
 }
 
 // batch counts a batch of n ops: the bounds are the powers of two.
@@ -104,6 +105,12 @@ func (t *tally) counted(o *rueidis.ClientOption) {
 			return nil, err
 		}
 		t.connections.Add(1)
+		if told := t.dialed.Load(); told != nil {
+			select {
+			case *told <- struct{}{}:
+			default:
+			}
+		}
 		return &countedConn{Conn: c, closed: sync.OnceFunc(func() { t.connections.Add(-1) })}, nil
 	}
 }

@@ -189,6 +189,8 @@ func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
 			info.Details["version"] = strconv.Itoa(v[0]) + "." + strconv.Itoa(v[1])
 		}
 	}
+	s.askTime(ctx)
+	s.clockSkew(info)
 	if !s.publishes(ctx) {
 		info.Warnings = append(info.Warnings, "the Redis user may not publish to "+s.prefix+"*: other instances learn of changes late")
 	}

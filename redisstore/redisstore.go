@@ -30,6 +30,8 @@ const (
 	DefaultConnectTimeout = 5 * time.Second
 	DefaultCommandTimeout = time.Second
 	DefaultRetryFor       = 5 * time.Second
+	DefaultTailTime       = 30 * time.Second
+	DefaultTailBytes      = 64 << 20
 )
 
 // Options of a Store. A nil *Options means all defaults.
@@ -58,6 +60,13 @@ type Options struct {
 	// is frozen and answered [poolkeeper.Queued], one that was not sent by then is
 	// ErrUnavailable, and RetryFor is for ops only that cannot be queued.
 	Spool poolkeeper.Spool
+	// Durability is [Primary] where empty. It holds for ops, not for a Restore.
+	Durability Durability
+	// TailTime and TailBytes bound what is kept of what Redis has acknowledged: it is
+	// applied again where Redis loses it. A negative one keeps nothing: such a loss
+	// is refused then, and no more.
+	TailTime  time.Duration
+	TailBytes int64
 	// Logger gets what no caller can be told. It may be nil.
 	Logger *slog.Logger
 	// Now is the clock; time.Now where nil.
@@ -87,6 +96,19 @@ func (o *Options) withDefaults() (*Options, error) {
 		if *d.v == 0 {
 			*d.v = d.def
 		}
+	}
+	switch c.Durability {
+	case "":
+		c.Durability = Primary
+	case Primary, Replicated:
+	default:
+		return nil, poolkeeper.Errorf(poolkeeper.ErrInvalid, "the durability %q is none of primary, replicated", c.Durability)
+	}
+	if c.TailTime == 0 {
+		c.TailTime = DefaultTailTime
+	}
+	if c.TailBytes == 0 {
+		c.TailBytes = DefaultTailBytes
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -119,6 +141,12 @@ type Store struct {
 	tally  *tally
 	active sync.WaitGroup
 	gate   sync.RWMutex // held for reading by each op, for writing by Close
+
+	tails     tails
+	losses    losses
+	skew      atomic.Int64   // what the clock lacks to that of Redis, in ms
+	suspected chan struct{}  // Redis may be another one than before
+	watching  sync.WaitGroup // watchOver
 
 	cause poolkeeper.Info // what check found, besides the epoch
 	mu    sync.Mutex      // guards cause
@@ -161,13 +189,20 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		writer:   newWriter(),
 		second:   newWriter(),
 		stop:     make(chan struct{}),
+
+		suspected: make(chan struct{}, 1),
 	}
 	s.life, s.die = context.WithCancel(context.Background())
-	if err := s.connect(ctx); err != nil {
+	known, err := s.connect(ctx)
+	if err != nil {
 		s.die()
 		client.Close()
 		return nil, poolkeeper.Annotate(err, "open", t.text)
 	}
+	if s.keepsTail() {
+		counts.dialed.Store(&s.suspected)
+	}
+	s.watching.Go(func() { s.watchOver(known) })
 	return s, nil
 }
 
@@ -188,30 +223,37 @@ func openError(err error) error {
 	return f.err
 }
 
-// connect learns what the server is and what the store is.
-func (s *Store) connect(ctx context.Context) error {
+// connect learns what the server is and what the store is. It returns who the
+// server is.
+func (s *Store) connect(ctx context.Context) (known string, err error) {
 	info, err := s.client.Do(ctx, s.client.B().Info().Section("server").Build()).ToString()
 	if err != nil {
 		f := classify(err)
 		if !strings.Contains(err.Error(), "NOPERM") {
 			if f.sent {
-				return unavailable(err)
+				return "", unavailable(err)
 			}
-			return f.err
+			return "", f.err
 		}
+	}
+	if known, err = s.identity(ctx); err != nil {
+		return "", err
 	}
 	if v := serverVersion(info); v != [2]int{} {
 		if v[0] < 6 || v[0] == 6 && v[1] < 2 {
-			return poolkeeper.Errorf(poolkeeper.ErrForbidden, "Redis is version %d.%d; 6.2 or later is needed", v[0], v[1])
+			return "", poolkeeper.Errorf(poolkeeper.ErrForbidden, "Redis is version %d.%d; 6.2 or later is needed", v[0], v[1])
 		}
 		if s.cluster && v[0] >= 7 {
 			s.sharded = true
 		}
 	}
+	if err := s.mayWait(ctx); err != nil {
+		return "", err
+	}
 	if w := evictionWarning(policyOf(ctx, s.client)); w != "" {
 		s.opts.Logger.Warn(w, "redis", s.target.text)
 	}
-	return s.check(ctx)
+	return known, s.check(ctx)
 }
 
 func serverVersion(info string) (v [2]int) {
@@ -246,6 +288,8 @@ func (s *Store) Close() error {
 	}
 	close(s.stop)
 	s.active.Wait()
+	s.watching.Wait()
+	s.unmended()
 	s.forget()
 	s.client.Close()
 	return nil

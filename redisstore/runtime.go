@@ -32,7 +32,13 @@ type known struct {
 
 	batch uint64 // the usage batch in which it has a row
 	row   int
+
+	table *idTable // in which it has the number index
+	index uint64
 }
+
+// id is that of the provider.
+func (k *known) id() string { return strings.TrimSuffix(k.usageCount, ":usageCount") }
 
 // A view is the state of a pool as this lane left it, or will have left it once
 // what is in flight is done: nobody else has changed it as long as the pool is
@@ -173,6 +179,8 @@ type usageRow struct {
 	n, at int64
 	used  string // the literal of at
 	count int64  // what the counter becomes if the pool is as the lane left it
+
+	applied bool
 }
 
 func (w *work) prepareUsage() *failure {
@@ -204,7 +212,7 @@ func (w *work) prepareUsage() *failure {
 			continue
 		}
 		r.n += c.op.N
-		r.at = max(r.at, c.op.At)
+		r.at = max(r.at, w.s.inRedisTime(c.op.At))
 		w.rowOf = append(w.rowOf, k.row)
 	}
 	if f := w.learn(unknown); f != nil {
@@ -267,7 +275,11 @@ func (l *lane) poolKeys() []string { return []string{l.s.state(l.key), l.key, l.
 
 func (w *work) acceptUsage(rev poolkeeper.Revision, results string, current bool) error {
 	var answers []string // none: each counter is what the request said
-	if results != "=" {
+	if results == "=" {
+		for i := range w.rows {
+			w.rows[i].applied = true
+		}
+	} else {
 		answers = strings.Split(results, ",")
 		if len(answers) != len(w.rows) {
 			return poolkeeper.Errorf(poolkeeper.ErrInternal, "a script gave %d answers for %d rows", len(answers), len(w.rows))
@@ -283,7 +295,7 @@ func (w *work) acceptUsage(rev poolkeeper.Revision, results string, current bool
 		if err != nil {
 			return poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected count in the answer of a script")
 		}
-		r.count = n
+		r.count, r.applied = n, true
 		if k := r.known; later {
 			k.left = 0
 		} else if current {
@@ -354,6 +366,7 @@ func (w *work) prepareDecide() *failure {
 	for _, i := range w.open {
 		c := w.batch.calls[i]
 		op, k := c.op, w.know(c.id)
+		at := w.s.inRedisTime(op.At)
 		kind := string(op.Kind)
 		if op.Kind == poolkeeper.OpRefresh {
 			kind = string(op.Phase)
@@ -375,7 +388,7 @@ func (w *work) prepareDecide() *failure {
 		if op.Usage {
 			flags += "u"
 		}
-		args = append(args, c.id, kind, strconv.FormatInt(op.At, 10), t.literal(op.At), quoted(op.Message), quoted(op.Model),
+		args = append(args, c.id, kind, strconv.FormatInt(at, 10), t.literal(at), quoted(op.Message), quoted(op.Model),
 			strconv.FormatInt(op.Threshold, 10), recovery, strconv.FormatInt(op.N, 10), flags, k.sha)
 		for _, f := range []poolkeeper.Field{poolkeeper.UsageCount, poolkeeper.ErrorCount, poolkeeper.RefreshCount} {
 			args = append(args, strconv.FormatInt(poolkeeper.Int(k.lits[f]), 10))

@@ -33,6 +33,7 @@ var (
 	keyedScript    = newScript("keyed", "prelude", "count", "keyed")
 	decideScript   = newScript("decide", "prelude", "count", "decide")
 	providerScript = newScript("provider", "prelude", "held", "provider")
+	turnScript     = newScript("turn", "prelude", "turn")
 	swapScript     = newScript("swap", "prelude", "held", "swap")
 	valueScript    = newScript("value", "prelude", "value")
 	typesScript    = newScript("types", "prelude", "types")

@@ -76,19 +76,22 @@ func (w *work) bound() time.Duration {
 // in time for them to be told that their ops are queued.
 func (w *work) send(keys, args []string) (string, error) {
 	if w.s.opts.Spool == nil || w.frozen != nil {
-		return w.request.script.run(context.Background(), w.s.client, keys, args)
+		return w.s.execute(context.Background(), w.request.script, keys, args)
 	}
 	now := time.Now()
 	if w.sentAt.IsZero() {
 		w.sentAt = now
 	}
 	end := w.sentAt.Add(w.s.opts.CommandTimeout)
-	if !now.Before(end) {
+	switch {
+	case w.s.opts.Durability == Replicated: // it bounds itself
+		end = now.Add(time.Hour)
+	case !now.Before(end):
 		end = now.Add(w.s.opts.CommandTimeout)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), end)
 	defer cancel()
-	return w.request.script.run(ctx, w.s.client, keys, args)
+	return w.s.execute(ctx, w.request.script, keys, args)
 }
 
 // freezeFirst freezes the request of a batch whose ops are queued, before it is

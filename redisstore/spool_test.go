@@ -302,11 +302,11 @@ func TestSpoolThatFails(t *testing.T) {
 	s.empty(t)
 }
 
-// Where Redis has lost what a frozen request builds on, its ops are for a person
-// to decide if it may have been executed, and stay queued if not.
+// Where Redis has lost what a frozen request builds on, and nothing was kept of that,
+// its ops are for a person to decide if it may have been executed, and stay queued if not.
 func TestSpoolAfterALoss(t *testing.T) {
 	r, s := newRig(t), newSpool(t)
-	proxy, b := r.proxied(soon, s.option)
+	proxy, b := r.proxied(soon, s.option, tailless)
 	r.must(b, useOp("b", 1))
 	s.at = func(step string) {
 		if step == "after freeze" {

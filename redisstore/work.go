@@ -26,6 +26,9 @@ type work struct {
 	atFront  bool // nothing goes out behind it
 	foreseen bool // the request says what comes of it
 
+	waits     bool    // for the lane to be mended
+	repairing *repair // it is part of that
+
 	orphaned bool    // the callers were let go
 	frozen   *frozen // what the Spool has of the request
 }
@@ -33,8 +36,13 @@ type work struct {
 // step sends the batch once. It returns true when the batch is done with, and
 // false where it is to be sent again after a pause.
 func (w *work) step() bool {
-	w.renew()
 	for {
+		if (w.repair.Load() != nil || w.waits) && w.repairing == nil && !w.sent && w.frozen == nil && w.own() {
+			if goesOn, done := w.mended(); !goesOn {
+				return done
+			}
+		}
+		w.renew()
 		if w.frozen != nil && w.frozen.results != nil {
 			if !w.settleFrozen() {
 				return false
@@ -47,6 +55,9 @@ func (w *work) step() bool {
 		if w.request == nil {
 			if err := w.prepare(); err != nil {
 				return w.refused(err)
+			}
+			if w.request == nil && len(w.open) > 0 { // a check found the lane behind
+				return false
 			}
 			if w.request == nil { // every call has its result
 				w.batch.finish()
@@ -82,13 +93,16 @@ func (w *work) step() bool {
 				w.last = w.s.opts.Now()
 			}
 			w.sent, w.request, w.fresh, w.tries = false, nil, false, 0
-			err := w.accept(answer[3:])
+			err := w.accept(answer[3:], answer[0] == 'O')
+			w.s.trim(0)
 			if w.frozen != nil {
 				w.frozen.results = w.outcome(err)
 			}
 			if err != nil {
 				return w.fail(err)
 			}
+		case answer == "LOST" && w.own() && w.s.keepsTail():
+			return w.isBehind(epoch)
 		case answer == "NEW":
 			// The first write of anybody to this key: make sure that it is not
 			// the emptiness of a Redis that lost everything.
@@ -142,6 +156,9 @@ func (w *work) land() {
 	if w.stuck {
 		w.resending.Add(-1)
 	}
+	if w.waits {
+		w.waiting.Add(-1)
+	}
 	w.inUse.Store(false)
 	w.flying.Add(-1)
 }
@@ -166,8 +183,11 @@ func (w *work) flags() string {
 	if w.sent {
 		flags += "a"
 	}
-	if w.frozen != nil {
+	if w.frozen != nil || w.batch.again {
 		flags += "q"
+	}
+	if w.s.opts.Durability == Replicated {
+		flags += "r"
 	}
 	return flags
 }
@@ -205,7 +225,11 @@ func (w *work) refused(f *failure) bool {
 	// it out, because nothing may overtake the batch.
 	if !w.orphaned {
 		orphan := w.batch.orphan()
-		w.batch.fail(poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "no answer from Redis for %v", w.bound()))
+		err := f.err
+		if poolkeeper.ClassOf(err).Err != poolkeeper.ErrIndeterminate || w.s.opts.Durability != Replicated {
+			err = poolkeeper.Errorf(poolkeeper.ErrIndeterminate, "no answer from Redis for %v", w.bound())
+		}
+		w.batch.fail(err)
 		w.batch, w.orphaned = orphan, true
 	}
 	return false
@@ -266,6 +290,9 @@ func (w *work) prepare() *failure {
 	if len(w.open) == 0 {
 		return nil
 	}
+	if w.batch.kind == checkBatch {
+		return w.look()
+	}
 	switch w.batch.kind {
 	case usageBatch:
 		return w.prepareUsage()
@@ -284,8 +311,9 @@ func (w *work) prepare() *failure {
 	return nil
 }
 
-// accept gives the calls their results from "<revision>;<results>".
-func (w *work) accept(answer string) error {
+// accept gives the calls their results from "<revision>;<results>". used says that
+// the batch has used its sequence.
+func (w *work) accept(answer string, used bool) error {
 	text, results, _ := strings.Cut(answer, ";")
 	rev, err := parseRevision(text)
 	if err != nil {
@@ -293,23 +321,27 @@ func (w *work) accept(answer string) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	current := w.follow(text, rev, results)
+	current, was := w.follow(text, rev, results), w.open
 	switch w.batch.kind {
 	case usageBatch:
-		return w.acceptUsage(rev, results, current)
+		err = w.acceptUsage(rev, results, current)
 	case decideBatch:
-		return w.acceptDecide(rev, results)
+		err = w.acceptDecide(rev, results)
 	case keyedBatch:
-		return w.acceptKeyed(rev, results)
+		err = w.acceptKeyed(rev, results)
 	case valueBatch:
 		for i, r := range strings.Split(results, ",") {
 			w.batch.calls[w.open[i]].answerText(r, rev)
 		}
+		w.open = w.open[:0]
 	default:
 		w.batch.calls[w.open[0]].answerText(results, rev)
+		w.open = w.open[:0]
 	}
-	w.open = w.open[:0]
-	return nil
+	if used && err == nil {
+		w.keep(rev, was)
+	}
+	return err
 }
 
 // formatRevision is the revision as Redis has it.

@@ -60,7 +60,7 @@ var untouchable = []string{"HELLO", "AUTH", "CLIENT"}
 // spared commands are what clients send on their own account; they are hit only
 // when they are named.
 var spared = []string{
-	"SELECT", "READONLY", "READWRITE", "CLUSTER", "COMMAND", "PING", "QUIT", "ROLE",
+	"SELECT", "READONLY", "READWRITE", "CLUSTER", "COMMAND", "PING", "QUIT", "ROLE", "TIME",
 	"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE",
 }
 

@@ -6,7 +6,7 @@
 -- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
 -- ARGV[3]  sequence of the batch      ARGV[7]  channel
 -- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before;
---          q: its ops were queued
+--          q: its ops were queued; r: a replica is to have it
 --
 -- Answers with a text:
 --   OK <revision>;<results>   applied now, or before under this sequence
@@ -35,6 +35,8 @@ do
   if ctl[4] then last = tonumber(string.match(ctl[4], '^%d+')) end
   local seq = tonumber(SEQ)
   if seq == last then
+    -- WAIT speaks of what this connection has written.
+    if string.find(ARGV[4], 'r', 1, true) then redis.call('HSET', KEYS[1], 'w:' .. WRITER, ctl[4]) end
     return 'OK ' .. string.match(ctl[4], '^%d+ %d+ (.*)$')
   elseif seq < last then
     return 'OLD'

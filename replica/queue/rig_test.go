@@ -41,7 +41,12 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, srv: redistest.Start(t, redistest.WithAOF("always"))}
+	return rigOn(t, redistest.Start(t, redistest.WithAOF("always")))
+}
+
+func rigOn(t *testing.T, srv *redistest.Server) *rig {
+	t.Helper()
+	r := &rig{T: t, srv: srv}
 	r.plain = r.store(nil)
 	snap := poolkeeper.NewSnapshot()
 	p := &poolkeeper.Pool{Type: "kiro"}
