@@ -251,8 +251,15 @@ func crashAt(t *testing.T, rnd *rand.Rand, all []*poolkeeper.Snapshot, fault fau
 			t.Errorf("%s is left", name)
 		}
 	}
-	if w.counts.Edited > 0 {
-		t.Errorf("%d files are taken for another program's", w.counts.Edited)
+	edited := w.counts.Edited
+	if w, err = openAt(t, disk); err != nil {
+		t.Fatal(err)
+	}
+	if news, err := w.write(context.Background(), all[1], false, true); news || err != nil {
+		t.Errorf("another process finds something new: %v", err)
+	}
+	if edited += w.counts.Edited; edited > 0 {
+		t.Errorf("%d files are taken for another program's", edited)
 	}
 	return calls
 }
