@@ -153,3 +153,28 @@ func TestEdited(t *testing.T) {
 		t.Errorf("the log says again:\n%s", &log)
 	}
 }
+
+// TestFiles: the carried files are read as they were written, or refused.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := snapshot.Files(ctx, dir); !errors.Is(err, poolkeeper.ErrNotFound) {
+		t.Errorf("of no snapshot: %v", err)
+	}
+	snap := odd()
+	write(t, dir, snap, nil)
+	got, err := snapshot.Files(ctx, dir)
+	if err != nil || len(got.Values) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for k, d := range got.Values {
+		if want, ok := snap.Values[k]; !ok || k.Kind != poolkeeper.KindFile || !bytes.Equal(d.Data, want.Data) {
+			t.Errorf("%v is %q", k, d.Data)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(snapshot.ConfigDir(dir), "notes.txt"), []byte("changed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := snapshot.Files(ctx, dir); !errors.Is(err, poolkeeper.ErrDamaged) {
+		t.Errorf("one that was changed: %+v, %v", got, err)
+	}
+}

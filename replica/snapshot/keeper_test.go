@@ -387,3 +387,39 @@ func TestFollowsAWatcher(t *testing.T) {
 		}
 	})
 }
+
+// TestShown: a gateway gets what waits for the store as well, and Load does not; both
+// have the carried files.
+func TestShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := faultfs.NewMemory()
+		base, shown := newHolder(1, 1), newHolder(1, 1)
+		base.count("t0", 0, 1)
+		shown.count("t0", 0, 5)
+		shown.put(poolkeeper.ConfigKey, `{"queued":1}`)
+		files := func(context.Context) (*poolkeeper.Snapshot, error) {
+			s := poolkeeper.NewSnapshot()
+			s.Values[poolkeeper.FileKey("configs/notes.txt")] = poolkeeper.Document{Data: []byte("carried")}
+			return s, nil
+		}
+		k := Keep("/DIR", base.take, &KeeperOptions{FS: disk, Shown: shown.take, Files: files})
+		defer k.Close()
+		check := func(want int64) {
+			t.Helper()
+			synctest.Wait()
+			if n := onDisk(t, disk, "t0", 0); n != 1 {
+				t.Errorf("%d is loaded, want 1", n)
+			}
+			tree := treeIn(t, disk)
+			if !strings.Contains(tree["configs/provider_pools.json"], fmt.Sprintf(`"usageCount": %d`, want)) || tree["configs/config.json"] != `{"queued":1}` || tree["configs/notes.txt"] != "carried" {
+				t.Errorf("a gateway gets %v, want %d", tree, want)
+			}
+		}
+		check(5)
+		// Of the state nothing changes.
+		shown.count("t0", 0, 6)
+		k.Changed(poolkeeper.PoolKey("t0"))
+		k.Continuous(true)
+		check(6)
+	})
+}
