@@ -98,8 +98,7 @@ var besideLines = []line{
 }
 
 // notBeside are the commands that a service is nothing to, and those that have a
-// test of their own beside one: status, journal repair, watch, recover; retry and discard
-// have one that holds the journal.
+// test of their own beside one: status, watch, recover, and those on the journal.
 var notBeside = []string{"serve", "bench", "version", "completion", "man", "status", "journal repair", "journal retry", "journal discard", "watch", "recover"}
 
 // TestBesideCoversCommands: a command that is added is in the lists.
