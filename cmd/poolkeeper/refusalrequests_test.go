@@ -62,6 +62,9 @@ var endpoints = []endpoint{
 	{method: "PUT", path: api + "/password", good: `{"password":"123456789012"}`, object: true, wrong: []string{"GET"}},
 	{method: "POST", path: api + "/password/verify", good: `{"password":"x"}`, object: true, wrong: []string{"GET"}},
 	{method: "GET", path: api + "/status", wrong: []string{"POST"}},
+	{method: "GET", path: api + "/journal", wrong: []string{"POST", "DELETE"}},
+	{method: "POST", path: api + "/journal/retry", good: `{"all":true}`, object: true, wrong: []string{"GET"}},
+	{method: "POST", path: api + "/journal/discard", good: `{"entries":[17]}`, object: true, wrong: []string{"PUT"}},
 }
 
 // requestRows are the faults that every endpoint can meet, and those of one.
