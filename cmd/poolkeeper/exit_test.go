@@ -41,7 +41,10 @@ func TestExitCodes(t *testing.T) {
 		{poolkeeper.ExitUsage, t.Context(), io.Discard, "invalid", []string{"usage"}},
 		{poolkeeper.ExitUnavailable, t.Context(), io.Discard, "unavailable", []string{"usage", "a", "b", "--redis-url", "redis://127.0.0.1:1"}},
 		{poolkeeper.ExitUnavailable, t.Context(), io.Discard, "uninitialized", []string{"usage", "a", "b", "--config-dir", filepath.Join(w.dir, "nowhere")}},
-		{poolkeeper.ExitInternal, t.Context(), full{}, "internal", []string{"provider", "list"}},
+		{poolkeeper.ExitUnavailable, t.Context(), full{}, "indeterminate", []string{"provider", "list"}},
+		{poolkeeper.ExitUnavailable, t.Context(), full{}, "indeterminate", []string{"config", "get"}},
+		{poolkeeper.ExitUnavailable, t.Context(), full{}, "indeterminate", []string{"usage", besideType, besideID}},
+		{poolkeeper.ExitUnavailable, t.Context(), full{}, "indeterminate", []string{"usage", "--help"}},
 		{poolkeeper.ExitInterrupted, ended, io.Discard, "cancelled", []string{"provider", "list"}},
 	} {
 		var errOut strings.Builder

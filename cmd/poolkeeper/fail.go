@@ -22,12 +22,15 @@ func usageError(err error) error {
 func (a *app) fail(err error) int {
 	a.endLine()
 	class := poolkeeper.ClassOf(err)
+	if readerGone(err) {
+		return class.Exit
+	}
 	hint := poolkeeper.HintOf(err)
 	message := err.Error()
 	if hint != "" {
 		message = strings.Replace(message, " ("+hint+")", "", 1)
 	} else {
-		hint = a.hintFor(class)
+		hint = a.hintFor(class, err)
 	}
 	if class.Exit == poolkeeper.ExitInterrupted {
 		message = "interrupted"

@@ -9,7 +9,11 @@ import (
 
 // hintFor is the way out of errors that name none of their own: no command
 // fails without one.
-func (a *app) hintFor(class poolkeeper.ErrorClass) string {
+func (a *app) hintFor(class poolkeeper.ErrorClass, err error) string {
+	var lost *unwritten
+	if errors.As(err, &lost) {
+		return "make room there, or send it elsewhere; what the command was to do is done"
+	}
 	switch class.Err {
 	case poolkeeper.ErrInvalid:
 		return a.hintInvalid()

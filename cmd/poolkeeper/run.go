@@ -33,8 +33,9 @@ type app struct {
 }
 
 // run is the whole program. It returns the exit code.
-func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{env: map[string]string{}, in: stdin, out: stdout, errOut: stderr}
+func run(ctx context.Context, args, environ []string, in io.Reader, out, errOut io.Writer) int {
+	results := &stdout{w: out}
+	a := &app{env: map[string]string{}, in: in, out: results, errOut: errOut}
 	for _, kv := range environ {
 		if name, value, ok := strings.Cut(kv, "="); ok {
 			a.env[name] = value
@@ -42,15 +43,18 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(in)
+	root.SetOut(results)
+	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = results.failed
+	}
 	a.forget()
 	if err == nil {
 		return poolkeeper.ExitOK
 	}
-	if !a.began {
+	if !a.began && results.failed == nil {
 		a.json = wantsJSON(args)
 		err = usageError(err)
 	}
