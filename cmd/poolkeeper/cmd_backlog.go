@@ -96,7 +96,7 @@ func (a *app) printBacklog(l *backlogListing) error {
 func (a *app) journalRetry() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use:   "retry NUMBER…",
+		Use:   "retry NUMBER...",
 		Short: "Queue ops that are set aside again",
 		Long: `Queues ops that are set aside again, behind all others of their key. list has their
 numbers, and why each could not be applied: mend that first. All that are named are
@@ -120,7 +120,7 @@ have been applied before: --json shows it as the reason.`,
 func (a *app) journalDiscard() *cobra.Command {
 	var all bool
 	c := &cobra.Command{
-		Use:   "discard NUMBER…",
+		Use:   "discard NUMBER...",
 		Short: "Give up ops that are set aside",
 		Long: `Gives up ops that are set aside, for good: they were acknowledged, and will not be
 applied. list has their numbers, and why each could not be applied. All that are

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -72,6 +73,10 @@ func TestManual(t *testing.T) {
 			if bytes.Contains(data, []byte(path)) {
 				t.Errorf("%s has %s", name, path)
 			}
+		}
+		// A page is shown in whatever encoding the terminal has.
+		if i := bytes.IndexFunc(data, func(r rune) bool { return r > unicode.MaxASCII }); i >= 0 {
+			t.Errorf("%s has %q", name, data[max(0, i-30):i+4])
 		}
 		var plain strings.Builder
 		for line := range strings.Lines(string(data)) {
