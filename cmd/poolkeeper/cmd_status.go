@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/client"
 	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
 	"github.com/poolkeeper/poolkeeper/open"
@@ -96,7 +97,11 @@ func described(ctx context.Context, st *poolkeeper.Store) (poolkeeper.Info, erro
 	}
 	// What keeps it from being ready is what a read of it meets.
 	if _, err = st.Types(ctx); err == nil {
-		err = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store is not ready: %s", found.Problem)
+		class := poolkeeper.ErrUnavailable
+		if _, through := st.Backend().(*client.Client); !through && found.Backend == settings.BackendRedis {
+			class = poolkeeper.ErrForbidden // Redis itself was read, so it is of a newer version
+		}
+		err = poolkeeper.Errorf(class, "the store is not ready: %s", found.Problem)
 	}
 	return found, err
 }
