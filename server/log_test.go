@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -48,4 +49,48 @@ func TestLoggedDuration(t *testing.T) {
 			t.Errorf("json: %v: %s", err, lines[1])
 		}
 	}
+}
+
+// TestLog: one line for each request, and nothing in it that a client sent.
+func TestLog(t *testing.T) {
+	s := start(t)
+	const secret = "FAKE-SECRET"
+	requests := 0
+	for _, path := range []string{"/config", "/documents/" + secret, "/pools/t", "/pools/" + secret + "/" + secret, "/tokens/t/a", "/" + secret, "/pools/t?" + secret + "=true", "/pools//" + secret} {
+		for _, method := range []string{"GET", "PUT", "PATCH", "POST", "DELETE"} {
+			for _, body := range []string{"", `{"uuid":"a","k":"` + secret + `"}`, `{"` + secret + `":`} {
+				s.do(method, path, body, "X-Secret", secret, "Cookie", secret)
+				requests++
+			}
+		}
+	}
+	s.do("GET", "/config", "", "Authorization", "Bearer "+secret)
+	log := s.log.String()
+	if strings.Contains(log, secret) || strings.Contains(log, testKey) {
+		t.Errorf("the log holds a secret:\n%s", log)
+	}
+	if n := strings.Count(log, "msg=request "); n != requests+1 {
+		t.Errorf("%d lines for %d requests", n, requests+1)
+	}
+	if !strings.Contains(log, "method=PUT route=/api/v1/config status=200 durationMs=") {
+		t.Error(log)
+	}
+}
+
+// TestQuietLog: at the usual level a request that went well leaves no line.
+func TestQuietLog(t *testing.T) {
+	var log logBuffer
+	srv := New(poolkeeper.New(gated(t), nil), &Options{Key: testKey, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	ln := listen(t)
+	ctx, stop := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx, ln) }()
+	if status := post(t, ln.Addr().String()); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	stop()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	equal(t, "log", log.String(), "")
 }
