@@ -3,11 +3,13 @@ package redisstore_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/redisstore"
 	"github.com/poolkeeper/poolkeeper/storetest"
 )
@@ -79,6 +81,30 @@ func TestForeignMetaOfAnotherType(t *testing.T) {
 	}
 	if !errors.Is(err, poolkeeper.ErrDamaged) || !strings.Contains(fmt.Sprint(err), "aiclient:meta") {
 		t.Errorf("error %v, want ErrDamaged that names aiclient:meta", err)
+	}
+}
+
+// A session that ends later than an op can say ends as late as that, and keeps no
+// import from being done.
+func TestForeignSessionsFarAway(t *testing.T) {
+	const p, last = "aiclient:sessions:", 253402300799999
+	r := forkRig(t, [][]string{
+		{"SET", p + "last", `{}`, "PXAT", strconv.Itoa(last)},
+		{"SET", p + "beyond", `{}`, "PXAT", strconv.Itoa(last + 100_000)},
+		{"SET", p + "exact", `{}`, "PXAT", "9007199254740993"},
+		{"SET", p + "most", `{}`, "PXAT", "9223372036854775807"},
+		{"SET", p + "document", `{"expiryTime":1e400}`},
+	})
+	snap, _ := r.loadForeign(r.b)
+	for _, bearer := range []string{"last", "beyond", "exact", "most", "document"} {
+		d, there := snap.Values[poolkeeper.SessionKey(poolkeeper.SessionName(bearer))]
+		if !there || d.ExpiresAt > last || d.ExpiresAt < last-1000 { // the clocks differ by a little
+			t.Errorf("%q ends at %d, want %d", bearer, d.ExpiresAt, last)
+		}
+	}
+	to := memstore.New(nil)
+	if err := to.Restore(t.Context(), snap); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,6 +12,10 @@ import (
 // maxBearer is the most bytes that the bearer of a session may have.
 const maxBearer = 1024
 
+// lastTime is the last one that an op can have, in the year 9999. What ends later
+// ends then.
+const lastTime = 253402300799999
+
 // readSessions reads the sessions, which the layout names by their bearers.
 func (f *foreignReader) readSessions() error {
 	unusable := 0
@@ -28,7 +32,7 @@ func (f *foreignReader) readSessions() error {
 		d := poolkeeper.Document{Data: poolkeeper.EncodeSession(bearer, doc)}
 		switch end, known := sessionEnd(doc); {
 		case k.ttl >= 0:
-			d.ExpiresAt = k.read + k.ttl
+			d.ExpiresAt = k.read + min(k.ttl, lastTime-k.read)
 		case known && end <= k.read:
 			return nil // it has ended
 		case known:
@@ -49,9 +53,8 @@ func sessionEnd(doc []byte) (ms int64, known bool) {
 	if !ok || rawjson.KindOf(v) != rawjson.KindNumber {
 		return 0, false
 	}
-	const maxTime = 253402300799999 // the year 9999
 	ms, _ = rawjson.ParseCount(v)
-	return min(max(ms, 1), maxTime), true
+	return min(max(ms, 1), lastTime), true
 }
 
 // readDocuments reads the configuration, the password and the documents.
