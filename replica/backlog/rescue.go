@@ -41,7 +41,7 @@ func (b *Backlog) Rescue(key poolkeeper.Key, ops []poolkeeper.Op) error {
 		for i, e := range entries {
 			e.Entry, e.seq, e.rescue = first+uint64(i), first+uint64(i), first
 			b.enter(e)
-			b.queued(e.QueuedOp)
+			b.queued(e.QueuedOp, true) // the copy has it, from before it was lost
 		}
 		b.opts.Logger.Warn("ops that the store has lost are queued again", "key", key.String(), "ops", len(ops))
 	}, records...)

@@ -84,10 +84,11 @@ func TestLostSurvivesTheProcess(t *testing.T) {
 	dir := t.TempDir()
 	var again atomic.Int64
 	var once sync.Once
-	q := r.queue(r.srv.SocketURL(), dir, &queue.Options{Queued: func(poolkeeper.QueuedOp) {
+	q := r.queue(r.srv.SocketURL(), dir, nil)
+	q.Observe(func(poolkeeper.QueuedOp, bool) {
 		again.Add(1)
 		once.Do(r.srv.Pause) // nothing more is answered
-	}})
+	}, nil)
 	r.must(q, useOp("a", 1), poolkeeper.Applied)
 	r.srv.DoString("SAVE")
 	var want int64 = 1
