@@ -25,7 +25,7 @@ CRASH_EVERY ?= 5
 PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OverHTTP|Secured))$$
 PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./replica
 
-.PHONY: help build man run test test-node test-openapi test-plain test-exact check bench mutants fuzz lint clean
+.PHONY: help build man run transcript test test-node test-openapi test-plain test-exact check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,10 @@ man: build ## write the manual pages to bin/man
 
 run: build ## serve a copy of the sample directory (on Redis where REDIS_URL is set)
 	scripts/run $(RUN_ARGS)
+
+transcript: ## run the commands of docs/start.md again, and write down what they print
+	scripts/require-redis
+	$(GO) test ./cmd/poolkeeper -run '^TestTranscript$$' -count=1 -update
 
 test: ## run all tests, with the race detector, in a random order, against a real redis-server
 	scripts/require-redis
