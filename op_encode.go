@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
@@ -68,14 +67,17 @@ func fieldTwice(v []byte) error {
 	case rawjson.KindArray:
 		return rawjson.Array(v, func(_ int, v []byte) error { return fieldTwice(v) })
 	case rawjson.KindObject:
-		var few [8]string
+		var few [8][]byte
 		seen := few[:0]
 		return rawjson.Object(v, func(k, v []byte) error {
-			name, _ := rawjson.Unquote(k)
-			if slices.ContainsFunc(seen, func(s string) bool { return strings.EqualFold(s, name) }) {
+			if bytes.IndexByte(k, '\\') >= 0 {
+				name, _ := rawjson.Unquote(k)
+				k = rawjson.Quote(name)
+			}
+			if slices.ContainsFunc(seen, func(s []byte) bool { return bytes.EqualFold(s, k) }) {
 				return errTwice
 			}
-			seen = append(seen, name)
+			seen = append(seen, k)
 			return fieldTwice(v)
 		})
 	}
