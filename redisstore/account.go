@@ -8,6 +8,7 @@ import "encoding/binary"
 type account struct {
 	writer string
 	last   uint64 // the last sequence that was acknowledged
+	used   int64  // when that was
 	pages  []page // the oldest first
 }
 
@@ -25,8 +26,8 @@ const (
 )
 
 // add takes note of a sequence.
-func (a *account) add(seq uint64, ops, n int64) {
-	a.last = max(a.last, seq)
+func (a *account) add(seq uint64, ops, n, now int64) {
+	a.last, a.used = max(a.last, seq), now
 	if ops == 0 && n == 0 {
 		return
 	}

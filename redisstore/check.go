@@ -171,7 +171,10 @@ func (w *work) look() *failure {
 	accounts := slices.Clone(w.tail.accounts)
 	fields, last := []string{metaEpoch}, make([]uint64, len(accounts))
 	for i, a := range accounts {
-		fields, last[i] = append(fields, "w:"+a.writer), a.last
+		fields = append(fields, "w:"+a.writer)
+		if w.s.redisNow()-a.used <= laneIdle.Milliseconds() { // Redis may have forgotten it
+			last[i] = a.last
+		}
 	}
 	w.mu.Unlock()
 	got, err := w.s.client.Do(context.Background(), w.s.client.B().Hmget().Key(w.s.ctl(w.key)).Field(fields...).Build()).ToArray()

@@ -116,6 +116,8 @@ func TestLayout(t *testing.T) {
 				ok = revision.MatchString(v)
 			case f == "w:"+info.Writer:
 				ok = results.MatchString(v)
+			case f == "at":
+				ok = regexp.MustCompile(`^\d{13} ` + info.Writer + `$`).MatchString(v)
 			case f == "dead":
 				ok = v == "1"
 			case f == "expiry":

@@ -166,14 +166,14 @@ func (w *work) turn(r *repair) *failure {
 	w.mu.Lock()
 	w.tail.account(w.senders[0].writer)
 	w.tail.account(w.senders[1].writer)
-	accounts := slices.Clone(w.tail.accounts)
+	accounts, seen := slices.Clone(w.tail.accounts), w.tail.seen
 	w.mu.Unlock()
 	publish, channel := w.s.channel(epoch, w.key)
-	args := []string{epoch, r.writers[0], "1", "an", strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel, r.writers[1]}
+	args := []string{epoch, r.writers[0], "1", "an", strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel, r.writers[1], strconv.FormatUint(seen, 10), w.s.changeOf(w.key)}
 	for _, a := range accounts {
 		args = append(args, a.writer)
 	}
-	answer, err := turnScript.run(context.Background(), w.s.client, []string{w.s.ctl(w.key)}, args)
+	answer, err := turnScript.run(context.Background(), w.s.client, []string{w.s.ctl(w.key), w.key}, args)
 	if f := classify(err); f != nil {
 		f.sent = false // it may be sent again whatever came of it
 		if !f.again && poolkeeper.ClassOf(f.err).Err == poolkeeper.ErrIndeterminate {
@@ -196,15 +196,21 @@ func (w *work) turn(r *repair) *failure {
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected answer of a script")}
 		}
 	}
-	seen, _ := strconv.ParseInt(parts[len(accounts)+1], 10, 64)
-	w.turned(r, accounts, has, parts[len(accounts)], seen)
+	changed, _ := strconv.ParseInt(parts[len(accounts)], 10, 64)
+	w.turned(r, accounts, has, changed, parts[len(accounts)+1])
 	return nil
 }
 
-// turned takes note of what Redis has: the last sequence of each writer, and who
-// was there last, and when.
-func (w *work) turned(r *repair, accounts []*account, has []uint64, author string, seen int64) {
+// turned takes note of what Redis has: the last sequence of each writer, and when
+// the value was changed last, and by whom.
+func (w *work) turned(r *repair, accounts []*account, has []uint64, changed int64, author string) {
 	w.mu.Lock()
+	now := w.s.redisNow()
+	for i, a := range accounts {
+		if now-a.used > laneIdle.Milliseconds() { // Redis may have forgotten it
+			has[i] = max(has[i], a.last)
+		}
+	}
 	lost := w.takeLost(has)
 	var ops, n int64
 	exact := true
@@ -221,7 +227,7 @@ func (w *work) turned(r *repair, accounts []*account, has []uint64, author strin
 			op := lostOp{keptOp: k}
 			if k.op != nil {
 				n -= counts(k.op)
-				op.contested = foreign && seen > b.at && replaces(k.op)
+				op.contested = foreign && changed > b.at && replaces(k.op)
 			}
 			todo = append(todo, op)
 		}
@@ -231,7 +237,7 @@ func (w *work) turned(r *repair, accounts []*account, has []uint64, author strin
 		s := &w.senders[i]
 		s.writer, s.seq, s.last, s.resent = r.writers[i], 1, w.s.opts.Now(), false
 		_, a := w.tail.account(s.writer)
-		a.add(1, 0, 0)
+		a.add(1, 0, 0, now)
 	}
 	w.view = view{number: w.view.number + 1}
 	w.mu.Unlock()
@@ -277,6 +283,17 @@ func (l *lane) takeLost(has []uint64) (lost []keptBatch) {
 		c.data, c.ops = data, ops
 	}
 	return lost
+}
+
+// changeOf is what has readers of a key load it anew.
+func (s *Store) changeOf(name string) string {
+	switch s.keyOf(name).Kind {
+	case poolkeeper.KindPool:
+		return "pool"
+	case poolkeeper.KindTypes:
+		return "types"
+	}
+	return "value"
 }
 
 // keyOf is the key that a lane is of.

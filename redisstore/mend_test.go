@@ -68,6 +68,7 @@ func TestOlderRedisIsMended(t *testing.T) {
 			other.Key = poolkeeper.PoolKey("other")
 			r.must(r.b, other)
 			want := r.load()
+			number, _ := strconv.Atoi(r.revisionOf(rigPool))
 			r.older()
 			if got := r.usageOf("a"); writes && got != "6" {
 				t.Fatalf("usageCount %s after the restart, want 6", got)
@@ -94,6 +95,9 @@ func TestOlderRedisIsMended(t *testing.T) {
 			})
 			if res := r.must(r.b, keyedOp("k", "b", 7)); res.Count != 7 {
 				t.Errorf("an increment under a key that has counted: %d, want 7", res.Count)
+			}
+			if now, _ := strconv.Atoi(r.revisionOf(rigPool)); now <= number {
+				t.Errorf("the revision was %d, and is %d: a copy of before would count as newer", number, now)
 			}
 			r.nothingLost(r.b)
 			if got := r.srv.DoString("GET", "t:pwd"); got != "one" {
@@ -225,6 +229,7 @@ func TestLostIsReported(t *testing.T) {
 // of a replay: a patch by its fields, a whole value only where it is the later one.
 func TestMendedDoesNotTrample(t *testing.T) {
 	r := newRig(t)
+	proxy, b := r.proxied()
 	doc := poolkeeper.DocumentKey("d")
 	r.must(r.b, putOp(doc, `{"v":1}`))
 	decided := func(at int64, healthy bool) poolkeeper.Op {
@@ -233,34 +238,65 @@ func TestMendedDoesNotTrample(t *testing.T) {
 		return op
 	}
 	r.srv.DoString("SAVE")
-	quiet := r.open(r.srv.SocketURL()) // checks by itself as well
-	r.must(r.b, putOp(doc, `{"v":2}`))
-	r.must(r.b, patchOp(poolkeeper.ConfigKey, `{"mine":1}`))
-	r.must(r.b, decided(rigAt+1000, false))
-	r.must(r.b, useOp("b", 4))
-	r.srv.Kill()
-	r.srv.Restart()
+	r.must(b, putOp(doc, `{"v":2}`))
+	r.must(b, patchOp(poolkeeper.ConfigKey, `{"mine":1}`))
+	r.must(b, decided(rigAt+1000, false))
+	r.must(b, useOp("b", 4))
+	proxy.Down()
+	r.older()
 	other := r.open(r.srv.SocketURL())
-	// Whoever is first, the result is the same, but for the value put whole: there
-	// the other one is the later.
 	r.must(other, decided(rigAt+2000, true))
 	r.must(other, patchOp(poolkeeper.ConfigKey, `{"theirs":2}`))
 	r.must(other, useOp("b", 3))
 	r.must(other, putOp(doc, `{"v":3}`))
-	r.must(r.b, useOp("b", 1))
+	proxy.Up()
+	r.must(b, useOp("b", 1))
 	r.counted("b", "8")
 	eventually(t, "both patches are there", func() bool {
 		c := r.srv.DoString("GET", "t:config")
 		return strings.Contains(c, `"mine"`) && strings.Contains(c, `"theirs"`)
 	})
-	r.must(r.b, patchOp(doc, `{"w":1}`))
+	r.must(b, patchOp(doc, `{"w":1}`))
 	if got := r.srv.DoString("GET", "t:doc:d"); got != `{"v":3,"w":1}` {
 		t.Errorf("the document is %s", got)
 	}
 	if got := r.srv.DoString("HGET", "t:state:{"+rigPool+"}", "b:isHealthy"); got != "true" {
 		t.Errorf("the earlier decision has won: isHealthy %s", got)
 	}
-	r.nothingLost(quiet)
+	lost := b.Lost()
+	if len(lost) != 1 || lost[0].Key != doc || lost[0].Ops != 1 || lost[0].Reason != "conflict" {
+		t.Errorf("it reports %+v, want the document that was put", lost)
+	}
+}
+
+// Of two instances that have put a value, both lost, the later one wins, whoever
+// mends first.
+func TestMendedByTwo(t *testing.T) {
+	r := newRig(t)
+	one, two := poolkeeper.DocumentKey("one"), poolkeeper.DocumentKey("two")
+	other := r.open(r.srv.SocketURL())
+	r.srv.DoString("SAVE")
+	at := time.Now().UnixMilli()
+	put := func(b *redisstore.Store, key poolkeeper.Key, data string) {
+		t.Helper()
+		at += 20
+		time.Sleep(20 * time.Millisecond)
+		op := putOp(key, data)
+		op.At = at
+		r.must(b, op)
+	}
+	put(r.b, one, `{"v":1}`)
+	put(other, two, `{"v":1}`)
+	put(other, one, `{"v":2}`)
+	put(r.b, two, `{"v":2}`)
+	r.older()
+	eventually(t, "the later ones are there", func() bool {
+		return r.srv.DoString("GET", "t:doc:one") == `{"v":2}` && r.srv.DoString("GET", "t:doc:two") == `{"v":2}`
+	})
+	time.Sleep(300 * time.Millisecond)
+	if a, b := r.srv.DoString("GET", "t:doc:one"), r.srv.DoString("GET", "t:doc:two"); a != `{"v":2}` || b != `{"v":2}` {
+		t.Errorf("they are %s and %s", a, b)
+	}
 }
 
 // A replica that lagged, and became the primary, is given what it never had.

@@ -47,6 +47,7 @@ type tail struct {
 	stretches []*stretch // the oldest first
 	accounts  []*account // of each writer that this instance had here
 	ids       *idTable
+	seen      uint64 // the number of the last revision that was acknowledged
 }
 
 // tails is what the tails of all lanes take, and which is the oldest.
@@ -73,7 +74,8 @@ func (w *work) keep(rev poolkeeper.Revision, was []int) {
 	} else {
 		ops, n = w.keepCalls(rev, number, now, was)
 	}
-	a.add(w.seq, ops, n)
+	a.add(w.seq, ops, n, now)
+	t.seen = max(t.seen, rev.Number)
 }
 
 // keepRows keeps the rows of a batch of increments.

@@ -114,10 +114,19 @@ func (w *work) prepareValues() {
 	if w.key == w.s.files() || w.key == w.s.tokenRefs() {
 		hash = "1"
 	}
-	args := make([]string, 0, 2+5*len(w.open))
+	args := make([]string, 0, 3+5*len(w.open))
 	args = append(args, hash, strconv.Itoa(len(w.open)))
 	for _, i := range w.open {
 		args = append(args, w.batch.calls[i].row.args...)
 	}
+	decided := ""
+	if w.batch.queued || w.batch.again {
+		at := int64(0)
+		for _, i := range w.open {
+			at = max(at, w.s.inRedisTime(w.batch.calls[i].op.At))
+		}
+		decided = strconv.FormatInt(at, 10)
+	}
+	args = append(args, decided)
 	w.request = &request{script: valueScript, keys: []string{w.key}, args: args}
 }

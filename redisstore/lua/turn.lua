@@ -1,23 +1,33 @@
 -- Ends writers of an instance whose acknowledged batches Redis has lost, and begins
 -- two new ones in their place. From then on no batch of the old ones is executed,
 -- however late a copy of it comes. Needs prelude; the writer is the first of the
--- new ones, and this is its first batch.
+-- new ones, and this is its first batch. The revision goes on above all that the
+-- instance has seen, so that no copy of the key counts as newer than what is here.
 --
--- ARGV  1 the other new writer   then the old ones
--- Results: for each old one the last sequence that is here, or 0; then who made the
--- last change of the key, or -, and when that one was last here, in ms, or 0.
+-- KEYS[2] K
+-- ARGV  1 the other new writer   2 the number of the last revision that was seen
+--       3 what to publish: pool, value or types   then the old writers
+-- Results: for each old one the last sequence that is here, or 0; then when the
+-- value was changed last, in ms, or 0, and by whom, or -.
 local ENDED = '9007199254740991' -- above any sequence
+local seen, kind = ARGV[FIRST + 1], ARGV[FIRST + 2]
 local results, n = {}, 0
-for i = FIRST + 1, #ARGV do
+for i = FIRST + 3, #ARGV do
   local last = redis.call('HGET', KEYS[1], 'w:' .. ARGV[i])
   n = n + 1
   results[n] = last and string.match(last, '^%d+') or '0'
 end
-local author = string.match(ctl[2] or '', '^%d+ (%S+)') or '-'
-local seen = redis.call('HGET', KEYS[1], 'w:' .. author)
-results[n + 1], results[n + 2] = author, seen and string.match(seen, '^%d+ (%d+)') or '0'
-local answer = finish(table.concat(results, ','), '', '')
+local at, author = string.match(redis.call('HGET', KEYS[1], 'at') or '', '^(%d+) (%S+)$')
+results[n + 1], results[n + 2] = at or '0', author or '-'
+if tonumber(string.match(ctl[2] or '0', '^%d+')) < tonumber(seen) then ctl[2] = seen .. ' ' .. WRITER .. ' 0' end
+local answer = finish(table.concat(results, ','), kind, '', kind == 'pool')
 local now = string.format('%.0f', clock())
 redis.call('HSET', KEYS[1], 'w:' .. ARGV[FIRST], '1 ' .. now .. ' 0;')
-for i = FIRST + 1, #ARGV do redis.call('HSET', KEYS[1], 'w:' .. ARGV[i], ENDED .. ' ' .. now .. ' 0;') end
+for i = FIRST + 3, #ARGV do redis.call('HSET', KEYS[1], 'w:' .. ARGV[i], ENDED .. ' ' .. now .. ' 0;') end
+-- What is remembered of a value outlives it, but not for ever.
+local expiry = redis.call('HGET', KEYS[1], 'expiry')
+if expiry or redis.call('EXISTS', KEYS[2]) == 0 then
+  redis.call('HSET', KEYS[1], 'dead', '1')
+  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', math.max(tonumber(expiry or '0'), clock()) + LIFE))
+end
 return answer

@@ -4,7 +4,8 @@
 -- ARGV  1 1: the key is a hash   2 m, the number of rows; then 5 for each row:
 --   1 field   2 put or del   3 what the caller saw: absent, any, the SHA-1 of
 --   the bytes, or =<length> <revision> for one that is too big to be hashed here
---   4 the bytes   5 expiry in ms, or ''
+--   4 the bytes   5 expiry in ms, or ''; then when it was decided, in ms, or '' for
+--   now
 -- Results: for each row 1, 0 where nothing had to change, or ~ where the value
 -- is not as the caller saw it.
 local hash, m = ARGV[FIRST] == '1', tonumber(ARGV[FIRST + 1])
@@ -51,6 +52,9 @@ end
 local answer = finish(table.concat(results, ','), #plan > 0 and 'value' or '', table.concat(body))
 local last = plan[#plan]
 if last and not hash then
+  local at = ARGV[FIRST + 2 + 5 * m]
+  if at == '' then at = string.format('%.0f', clock()) end
+  redis.call('HSET', KEYS[1], 'at', at .. ' ' .. WRITER)
   -- What is remembered of a value outlives it, but not for ever.
   if not last[2] then
     redis.call('HDEL', KEYS[1], 'expiry')
