@@ -72,6 +72,11 @@ func TestJournal(t *testing.T) {
 			`{"entries":[17.5]}`, `{"entries":[9007199254740993]}`, `{"entries":null}`, `{"entries":[17],"all":true}`, `{"entries":[17],"entries":[21]}`, `{"all":true,"more":1}`, `[17]`} {
 			s.want(400, "POST", path, body)
 		}
+		for body, at := range map[string]string{`{}`: "#/entries", `{"entries":[17],"all":true}`: "#/all"} {
+			if a := s.want(400, "POST", path, body); !strings.Contains(a.body, `"`+at+`"`) {
+				t.Errorf("%s: it is not said where: %s", body, a.body)
+			}
+		}
 		if a := s.want(404, "POST", path, `{"entries":[17,18]}`); !strings.Contains(a.body, "no op with the number 18 is set aside") {
 			t.Errorf("%s", a.body)
 		}

@@ -62,7 +62,16 @@ func (c *cutoff) list(args ...string) (l journalListing) {
 	if err := json.Unmarshal([]byte(out), &l); err != nil || l.Backlog == nil {
 		c.Fatalf("%v: %s", err, out)
 	}
+	c.hold("journal list", out)
 	return l
+}
+
+// hold holds the JSON of a command to what the docs say of it.
+func (c *cutoff) hold(path, out string) {
+	c.Helper()
+	if faults := shapes(c.T)[path].check(out); len(faults) > 0 {
+		c.Errorf("%s: %s\n%s", path, strings.Join(faults, "; "), out)
+	}
 }
 
 func (c *cutoff) until(what string, ok func() bool) {
@@ -169,6 +178,8 @@ func TestAsideThroughService(t *testing.T) {
 	c.here(1, "", "journal", "retry", uses)
 	if out, _ := c.here(0, "", "journal", "discard", doc, "--json"); !strings.Contains(out, `"changed": 1`) || !strings.Contains(out, `"aside": 0`) {
 		t.Errorf("it says %q", out)
+	} else {
+		c.hold("journal discard", out)
 	}
 	c.svc.stop()
 	// Without a service it is the journal itself that is opened.
