@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -29,6 +30,10 @@ func (a *app) benchCopy(ctx context.Context, o *benchOptions, url, prefix string
 		return nil, err
 	}
 	set.Journal.Kind = settings.JournalMemory // nothing is to be left behind
+	if set.StateDir, err = os.MkdirTemp("", "poolkeeper-bench-"); err != nil {
+		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
+	}
+	defer os.RemoveAll(set.StateDir) // with the snapshots, once all are closed
 	var to []*poolkeeper.Store
 	for range watchers {
 		st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Outlast: true})
