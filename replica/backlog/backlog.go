@@ -258,6 +258,16 @@ func (b *Backlog) Has(key poolkeeper.Key) bool {
 	return b.lanes[key] != nil
 }
 
+// Len is how many ops of a key wait.
+func (b *Backlog) Len(key poolkeeper.Key) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if l := b.lanes[key]; l != nil {
+		return l.live
+	}
+	return 0
+}
+
 // Keys are those that have ops, the one that waits longest first.
 func (b *Backlog) Keys() []poolkeeper.Key {
 	b.mu.Lock()

@@ -48,31 +48,50 @@ func away(err error) bool {
 	return class == poolkeeper.ErrUnavailable || class == poolkeeper.ErrLost
 }
 
-// linger is how long an op waits for those of its key that are being replayed.
-// Else callers that come back at once could add to them for ever: being queued
-// may be quicker than being applied.
-const linger = 50 * time.Millisecond
+// linger is how long an op waits for those of its key that are being replayed, at
+// first and at most. Else callers that come back at once could add to them for ever:
+// being queued may be quicker than being applied. On a machine where a replay takes
+// longer than the first linger, each in vain makes the next one twice as long.
+const (
+	linger     = 50 * time.Millisecond
+	mostLinger = 32 * linger
+)
+
+// A draining is a key whose ops some wait for to end.
+type draining struct {
+	ended  chan struct{}
+	linger time.Duration
+}
 
 // drained waits for a key to have no op that waits; false where that takes long.
 func (q *Queue) drained(ctx context.Context, key poolkeeper.Key) bool {
 	q.mu.Lock()
-	ended := q.empty[key]
-	if ended == nil {
-		ended = make(chan struct{})
-		q.empty[key] = ended
+	d := q.empty[key]
+	if d == nil {
+		d = &draining{make(chan struct{}), linger}
+		q.empty[key] = d
 	}
+	lasts := d.linger
 	q.mu.Unlock()
-	if !q.log.Has(key) { // it ended before anybody could say so to this one
+	n := q.log.Len(key)
+	if n == 0 { // it ended before anybody could say so to this one
 		q.emptied(key)
 	}
-	timer := time.NewTimer(linger)
+	timer := time.NewTimer(lasts)
 	defer timer.Stop()
 	select {
-	case <-ended:
+	case <-d.ended:
 		return true
 	case <-timer.C:
 	case <-ctx.Done():
+		return false
 	case <-q.ctx.Done():
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n <= q.opts.Chunk && lasts == d.linger { // more than that are not worth to wait for
+		d.linger = min(2*d.linger, mostLinger)
 	}
 	return false
 }
@@ -80,8 +99,8 @@ func (q *Queue) drained(ctx context.Context, key poolkeeper.Key) bool {
 func (q *Queue) emptied(key poolkeeper.Key) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if ended := q.empty[key]; ended != nil {
-		close(ended)
+	if d := q.empty[key]; d != nil {
+		close(d.ended)
 		delete(q.empty, key)
 	}
 }

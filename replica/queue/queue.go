@@ -72,10 +72,10 @@ type Queue struct {
 
 	mu     sync.Mutex
 	wake   *sync.Cond
-	dirty  map[poolkeeper.Key]bool          // keys to be looked at; true: somebody does
-	order  []poolkeeper.Key                 // those nobody looks at yet
-	empty  map[poolkeeper.Key]chan struct{} // closed when no op of the key waits any more
-	paused bool                             // nothing is replayed
+	dirty  map[poolkeeper.Key]bool      // keys to be looked at; true: somebody does
+	order  []poolkeeper.Key             // those nobody looks at yet
+	empty  map[poolkeeper.Key]*draining // keys whose ops some wait for to end
+	paused bool                         // nothing is replayed
 	closed bool
 	state  state
 	adopt  string // the epoch that somebody has said is the right one
@@ -90,7 +90,7 @@ type opened struct{ Source }
 // the Queue's from then on. Any other error of open is that of New, and so is
 // ErrInvalid where the backlog is that of another store.
 func New(ctx context.Context, open func(context.Context) (Source, error), log *backlog.Backlog, opts *Options) (*Queue, error) {
-	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, empty: map[poolkeeper.Key]chan struct{}{}, probe: make(chan struct{}, 1)}
+	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, empty: map[poolkeeper.Key]*draining{}, probe: make(chan struct{}, 1)}
 	if opts != nil {
 		q.opts = *opts
 	}
