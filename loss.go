@@ -1,5 +1,7 @@
 package poolkeeper
 
+import "context"
+
 // A Loss is what a store had acknowledged of one key, no longer has, and could not
 // be given again: since this instance began, or where there is a journal since ever.
 type Loss struct {
@@ -47,4 +49,9 @@ type Mender interface {
 	// put back as it was at that revision, they are missing. Increments of one
 	// provider that were acknowledged together are one op.
 	Unsettled(key Key, number uint64) []Op
+	// Missing returns by key what this instance still has of ops that were
+	// acknowledged, and that are not in a store that was put in the place of its own
+	// ([MetaRecovered]), as that was put back from an instance that had not been told
+	// of them.
+	Missing(ctx context.Context, in Backend) (map[Key][]Op, error)
 }

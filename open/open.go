@@ -136,7 +136,7 @@ func realPath(path string) (string, error) {
 	return full, nil
 }
 
-func openRedis(ctx context.Context, r *settings.Redis, spool poolkeeper.Spool, opts *Options) (*redisstore.Store, error) {
+func openRedis(ctx context.Context, r *settings.Redis, durability string, spool poolkeeper.Spool, opts *Options) (*redisstore.Store, error) {
 	secure, err := r.TLS.Config()
 	if err != nil {
 		return nil, err
@@ -150,6 +150,7 @@ func openRedis(ctx context.Context, r *settings.Redis, spool poolkeeper.Spool, o
 		TLS:              secure,
 		ConnectTimeout:   r.ConnectTimeout,
 		CommandTimeout:   r.CommandTimeout,
+		Durability:       redisstore.Durability(durability),
 		Spool:            spool,
 		Logger:           opts.Logger,
 		Now:              opts.Now,

@@ -21,7 +21,7 @@ import (
 // is asked for.
 func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poolkeeper.Backend, error) {
 	if !opts.Outlast {
-		r, err := openRedis(ctx, &s.Redis, nil, opts)
+		r, err := openRedis(ctx, &s.Redis, s.Durability, nil, opts)
 		if err != nil { // a nil *redisstore.Store must not become a Backend that is not nil
 			return nil, err
 		}
@@ -42,7 +42,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	}
 	target := settings.RedactURL(s.Redis.URL.Reveal())
 	q, err := queue.New(ctx, func(ctx context.Context) (queue.Source, error) {
-		r, err := openRedis(ctx, &s.Redis, log, opts)
+		r, err := openRedis(ctx, &s.Redis, s.Durability, log, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +76,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 func inspect(ctx context.Context, s *settings.Settings, opts *Options) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	r, err := openRedis(ctx, &s.Redis, nil, opts)
+	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, opts)
 	if err == nil {
 		_, err = r.Load(ctx, poolkeeper.TypesKey)
 		err = errors.Join(err, r.Close())

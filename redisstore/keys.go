@@ -50,6 +50,10 @@ func (k keyspace) stage(key, run, part string) string {
 // leftovers names the keys that a conversion in place has still to remove.
 func (k keyspace) leftovers() string { return k.prefix + "leftovers:{" + k.meta() + "}" }
 
+// recovered names the revisions that the keys of a store which was put in the place of
+// another one have of that one.
+func (k keyspace) recovered() string { return k.prefix + "recovered:{" + k.meta() + "}" }
+
 // value returns the key that holds a value, and the field in it where that is
 // a hash.
 func (k keyspace) value(key poolkeeper.Key) (name, field string) {

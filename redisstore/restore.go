@@ -243,7 +243,7 @@ func (r *restore) owns(name string) bool {
 		return false
 	}
 	switch helper {
-	case "state", "order", "ctl", "stage", "lock":
+	case "state", "order", "ctl", "stage", "lock", "recovered":
 		_, ok := r.parse(inner)
 		return ok || inner == r.typeOrder() || inner == r.Store.meta()
 	}
@@ -279,6 +279,9 @@ func (r *restore) write(snap *poolkeeper.Snapshot) error {
 		if err := r.pool(typ, snap.Pools[typ], r.Store.pool(typ)); err != nil {
 			return err
 		}
+	}
+	if err := r.noteRevisions(snap); err != nil {
+		return err
 	}
 	return r.flush()
 }

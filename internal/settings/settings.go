@@ -42,6 +42,8 @@ type Settings struct {
 	Journal      Journal
 	// FallbackAfter is how long an outage lasts until it counts as persistent.
 	FallbackAfter time.Duration
+	// Durability says when a write to Redis is answered: "primary" or "replicated".
+	Durability string
 
 	entries []Entry
 	fault   error

@@ -95,6 +95,7 @@ func TestEverySource(t *testing.T) {
 		"journalMaxBytes":        {"", "1048576", "", "3GiB"},
 		"journalOverflow":        {"", "drop-oldest", "", "reject"},
 		"fallbackAfter":          {"", "2m", "", "90s"},
+		"durability":             {"", "replicated", "", "primary"},
 		"redis.enabled":          {"", "true", "", "false"},
 		"redis.url":              {"redis://flag", "rediss://env", "redis://file", "unix:///config"},
 		"redis.host":             {"", "h1", "", "h2"},

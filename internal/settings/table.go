@@ -53,10 +53,11 @@ var (
 	errName    = errors.New("must be a host name or an IP address, as the certificate has it")
 	errKey     = errors.New("must be at least 16 characters without white space")
 
-	errJournal  = errors.New("must be disk or memory")
-	errOverflow = errors.New("must be reject or drop-oldest")
-	errDuration = errors.New("must be a duration with its unit, 1s to 24h, as in 60s")
-	errSize     = errors.New("must be a whole number of bytes, KiB, MiB or GiB, 1MiB to 1024GiB, as in 512MiB")
+	errJournal    = errors.New("must be disk or memory")
+	errOverflow   = errors.New("must be reject or drop-oldest")
+	errDurability = errors.New("must be primary or replicated")
+	errDuration   = errors.New("must be a duration with its unit, 1s to 24h, as in 60s")
+	errSize       = errors.New("must be a whole number of bytes, KiB, MiB or GiB, 1MiB to 1024GiB, as in 512MiB")
 
 	hostForm   = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 	prefixForm = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,64}$`)
@@ -149,6 +150,13 @@ var table = []row{
 		d.FallbackAfter = t
 		if err != nil || t < time.Second || t > 24*time.Hour {
 			return errDuration
+		}
+		return nil
+	}},
+	{name: "durability", env: "POOLKEEPER_DURABILITY", section: "poolkeeper", key: "durability", def: "primary", set: func(d *draft, v string) error {
+		d.Durability = v
+		if v != "primary" && v != "replicated" {
+			return errDurability
 		}
 		return nil
 	}},

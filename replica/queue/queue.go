@@ -60,10 +60,11 @@ type Queue struct {
 	opts   Options
 	status poolkeeper.Status // of what is queued
 
-	looking sync.Mutex   // held by whoever looks at the store
-	resumed bool         // the requests of the last process are on their way; of whoever looks
-	down    atomic.Bool  // ops are not sent: the mode is one that queues
-	waiting atomic.Int64 // keys that have ops
+	looking sync.Mutex              // held by whoever looks at the store
+	resumed bool                    // the requests of the last process are on their way; of whoever looks
+	rescued map[poolkeeper.Key]bool // what the next store is to have and was queued; of whoever looks
+	down    atomic.Bool             // ops are not sent: the mode is one that queues
+	waiting atomic.Int64            // keys that have ops
 	counts  counts
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -90,7 +91,7 @@ type opened struct{ Source }
 // the Queue's from then on. Any other error of open is that of New, and so is
 // ErrInvalid where the backlog is that of another store.
 func New(ctx context.Context, open func(context.Context) (Source, error), log *backlog.Backlog, opts *Options) (*Queue, error) {
-	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, empty: map[poolkeeper.Key]*draining{}, probe: make(chan struct{}, 1)}
+	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, rescued: map[poolkeeper.Key]bool{}, empty: map[poolkeeper.Key]*draining{}, probe: make(chan struct{}, 1)}
 	if opts != nil {
 		q.opts = *opts
 	}

@@ -130,10 +130,14 @@ func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
 	if err != nil { // the one before goes on refusing
 		return found, errors.Join(err, fresh.Close())
 	}
+	if err := q.rescue(q.src.Load().Source, fresh); err != nil {
+		return found, errors.Join(err, fresh.Close())
+	}
 	for _, key := range q.log.Keys() {
 		fresh.Hold(key, true)
 	}
 	q.resumed = false
+	clear(q.rescued)
 	was := q.src.Swap(&opened{fresh})
 	q.active.Go(func() {
 		if err := was.Close(); err != nil {
@@ -141,6 +145,41 @@ func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
 		}
 	})
 	return found, nil
+}
+
+// rescue queues again what was acknowledged by the store that was lost, and is not in
+// the one that was put in its place. What cannot be queued is reported as lost.
+func (q *Queue) rescue(was, fresh Source) error {
+	m, ok := was.(poolkeeper.Mender)
+	if !ok {
+		return nil
+	}
+	missing, err := m.Missing(q.ctx, fresh)
+	if err != nil {
+		return err
+	}
+	for key, ops := range missing {
+		if q.rescued[key] { // by a look that did not come to its end
+			continue
+		}
+		again := make([]poolkeeper.Op, 0, len(ops))
+		for _, op := range ops {
+			switch op.Kind {
+			case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool, poolkeeper.OpReorderTypes:
+				now := q.opts.Now().UnixMilli()
+				if err := q.log.Lose(poolkeeper.Loss{Key: key, Reason: poolkeeper.ClassOf(poolkeeper.ErrLost).Code, Ops: 1, First: now, Last: now}); err != nil {
+					return err
+				}
+			default:
+				again = append(again, op)
+			}
+		}
+		if err := q.log.Rescue(key, again); err != nil {
+			return err
+		}
+		q.rescued[key] = true
+	}
+	return nil
 }
 
 // connect opens the source.
