@@ -88,5 +88,6 @@ type QueueInfo struct {
 	Aside   int   `json:"aside"`   // ops that could not be applied, for a person to decide
 	Bytes   int64 `json:"bytes"`   // of all that
 	Dropped int64 `json:"dropped"` // ops that were ever given up for want of room
+	Lost    int64 `json:"lost"`    // ops that the store has ever lost for good
 	Durable bool  `json:"durable"` // whether it survives the process
 }

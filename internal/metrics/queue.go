@@ -14,13 +14,14 @@ var (
 	queueQueued    = describe("queue_queued_total", "Ops that were queued.")
 	queueSettled   = describe("queue_settled_total", "Ops that were queued and wait no more.")
 	queueDropped   = describe("queue_dropped_total", "Ops that were ever given up for want of room.")
+	queueLost      = describe("queue_lost_total", "Acknowledged ops that the store has ever lost for good.")
 	mode           = prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "mode"), "1 for the mode in which the instance is, 0 for the others.", []string{"mode"}, nil)
 	modeSeconds    = describe("mode_seconds", "For how long it has been in that mode.")
 	modeTransition = prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "mode_transitions_total"), "Times when a mode began.", []string{"mode"}, nil)
 )
 
 func describeQueue(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueOps, queueFrozen, queueAside, queueBytes, queueQueued, queueSettled, queueDropped, mode, modeSeconds, modeTransition} {
+	for _, d := range []*prometheus.Desc{queueOps, queueFrozen, queueAside, queueBytes, queueQueued, queueSettled, queueDropped, queueLost, mode, modeSeconds, modeTransition} {
 		ch <- d
 	}
 }
@@ -43,6 +44,7 @@ func collectQueue(ch chan<- prometheus.Metric, q *poolkeeper.QueueMeasures) {
 	counter(queueQueued, float64(q.Queued))
 	counter(queueSettled, float64(q.Settled))
 	counter(queueDropped, float64(q.Dropped))
+	counter(queueLost, float64(q.Lost))
 	gauge(modeSeconds, q.InMode.Seconds())
 	for _, m := range poolkeeper.Modes() {
 		is := 0.0

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -169,11 +170,18 @@ func (q *Queue) describe(info *poolkeeper.Info, state state) {
 	}
 	queue := q.info()
 	info.Queue = &queue
+	if queue.Lost > 0 {
+		info.Warnings = append(info.Warnings, fmt.Sprintf("the store has lost %d acknowledged ops for good: poolkeeper journal list has them by key", queue.Lost))
+	}
 }
 
 func (q *Queue) info() poolkeeper.QueueInfo {
 	s := q.log.State()
-	return poolkeeper.QueueInfo{Ops: s.Ops, Frozen: s.Frozen, Aside: s.Aside, Bytes: s.Bytes, Dropped: s.Dropped, Durable: q.log.Durable()}
+	lost := int64(0)
+	for _, l := range q.log.Lost() {
+		lost += l.Ops
+	}
+	return poolkeeper.QueueInfo{Lost: lost, Ops: s.Ops, Frozen: s.Frozen, Aside: s.Aside, Bytes: s.Bytes, Dropped: s.Dropped, Durable: q.log.Durable()}
 }
 
 // Measure makes the layer a poolkeeper.Meter, as what it is over may be one.
