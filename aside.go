@@ -5,7 +5,7 @@ import "context"
 // An AsideKeeper is a Backend that acknowledges ops before its store has them, and
 // sets aside those that cannot be applied then, for a person to decide.
 type AsideKeeper interface {
-	// Pending says what waits, and what was set aside or given up.
+	// Pending says what waits, and what was set aside, given up or lost.
 	Pending(ctx context.Context) (*Pending, error)
 
 	// RetryAside queues ops that are set aside again, in the order in which they
@@ -17,11 +17,13 @@ type AsideKeeper interface {
 	DiscardAside(ctx context.Context, pick Pick) (Decided, error)
 }
 
-// Pending is what was acknowledged and is not in the store.
+// Pending is what was acknowledged and is not in the store: what waits for it, and
+// what, since ever, will not be in it.
 type Pending struct {
 	Queue   QueueInfo    `json:"queue"`
 	Aside   []AsideOp    `json:"aside"`   // in the order in which they were queued
-	Dropped []DroppedOps `json:"dropped"` // by pool, id and kind
+	Dropped []DroppedOps `json:"dropped"` // given up for want of room, by pool, id and kind
+	Lost    []Loss       `json:"lost"`    // lost by the store for good, by key and reason
 }
 
 // An AsideOp is an op that could not be applied. What it holds is not told: that

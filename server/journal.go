@@ -72,7 +72,7 @@ func (s *Server) journalRoutes() []route {
 		{method: http.MethodGet, path: one, id: "get-journal", summary: "Tell what waits for the store, and what was set aside", tag: tag,
 			about: "Only a service on Redis queues; elsewhere it is 403. What the ops hold is not told.",
 			answer: answerRule{kind: jsonAnswer, about: "what was acknowledged and is not in the store", schema: poolkeeper.Pending{},
-				example: `{"queue":{"ops":3,"frozen":0,"aside":1,"bytes":412,"dropped":0,"durable":true},"aside":[{"entry":17,"kind":"usage","of":"openai-custom 3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","reason":"not-found","text":"there is no such provider","at":1780092600000}],"dropped":[]}`}, handle: s.pending},
+				example: `{"queue":{"ops":3,"frozen":0,"aside":1,"bytes":412,"dropped":0,"durable":true},"aside":[{"entry":17,"kind":"usage","of":"openai-custom 3f1c7a52-1d1b-4a35-9f0e-6d2a6f4a8c10","reason":"not-found","text":"there is no such provider","at":1780092600000}],"dropped":[],"lost":[]}`}, handle: s.pending},
 		{method: http.MethodPost, path: one + "/retry", id: "retry-aside", summary: "Queue ops that are set aside again", tag: tag, codes: gone,
 			about: "All that are named, or none. Each goes behind all others of its key, and to the store at once where that is there.",
 			body:  body, answer: decided, handle: s.decide((*poolkeeper.Store).RetryAside)},

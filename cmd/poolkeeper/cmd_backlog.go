@@ -19,6 +19,7 @@ type backlogListing struct {
 	Frozen  int                     `json:"frozen"`            // requests on their way
 	Aside   []poolkeeper.AsideOp    `json:"aside"`
 	Dropped []poolkeeper.DroppedOps `json:"dropped"`
+	Lost    []poolkeeper.Loss       `json:"lost"`
 }
 
 // addBacklog adds what waits, where the journal is of that: as the running instance
@@ -61,7 +62,7 @@ func (a *app) queues(ctx context.Context, set *settings.Settings) *instance {
 }
 
 func listingOf(p *poolkeeper.Pending) *backlogListing {
-	return &backlogListing{Waiting: p.Queue.Ops, Frozen: p.Queue.Frozen, Aside: listed(p.Aside), Dropped: listed(p.Dropped)}
+	return &backlogListing{Waiting: p.Queue.Ops, Frozen: p.Queue.Frozen, Aside: listed(p.Aside), Dropped: listed(p.Dropped), Lost: listed(p.Lost)}
 }
 
 func (a *app) printBacklog(l *backlogListing) error {
@@ -84,6 +85,19 @@ func (a *app) printBacklog(l *backlogListing) error {
 		rows := [][]string{{"GIVEN UP", "OP", "OF", "USES"}}
 		for _, d := range l.Dropped {
 			rows = append(rows, []string{strconv.FormatInt(d.Ops, 10), string(d.Kind), cell(poolkeeper.Ref{Type: d.Key.Type, ID: d.ID}.String()), strconv.FormatInt(d.N, 10)})
+		}
+		if err := a.table(rows); err != nil {
+			return err
+		}
+	}
+	if len(l.Lost) > 0 {
+		rows := [][]string{{"LOST BY THE STORE", "OF", "USES", "SINCE", "WHY"}}
+		for _, lost := range l.Lost {
+			ops := strconv.FormatInt(lost.Ops, 10)
+			if lost.AtMost {
+				ops = "at most " + ops
+			}
+			rows = append(rows, []string{ops, cell(lost.Key.String()), strconv.FormatInt(lost.N, 10), time.UnixMilli(lost.First).UTC().Format(time.RFC3339), cell(lost.Reason)})
 		}
 		if err := a.table(rows); err != nil {
 			return err

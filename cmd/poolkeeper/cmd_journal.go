@@ -46,8 +46,9 @@ or that is under way, is no damage: a service cuts it off when it starts.
 
 Where the store is in Redis, it lists what waits there too: how many ops, those that
 are set aside, as they could not be applied, with their number and the reason, and
-what was given up for want of room. What the ops hold is not shown. Where a service
-has the journal, it is asked; the segments are read from the files all the same.
+what was given up for want of room, or lost by the store. What the ops hold is not
+shown. Where a service has the journal, it is asked for that; the segments are read
+from the files all the same.
 
 Exit code 1 where the journal is damaged, or where there is none.`,
 		Example: `  poolkeeper journal list

@@ -81,6 +81,11 @@ func fillBacklog(dir string, full bool) error {
 			return err
 		}
 	}
+	if full {
+		if err := b.Lose(poolkeeper.Loss{Key: poolkeeper.PoolKey("t"), Reason: "lost", Ops: 2, N: 3, AtMost: true, First: 4, Last: 5}); err != nil {
+			return err
+		}
+	}
 	for i := 0; full && len(b.Dropped()) == 0; i++ {
 		op := poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: poolkeeper.PoolKey("t"), ID: fmt.Sprint("p", i), N: 1, At: 1}
 		if _, err := b.Append(context.Background(), op); err != nil {

@@ -15,22 +15,22 @@ func (b *Backlog) Pending(ctx context.Context) (*poolkeeper.Pending, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return pending(b.State(), b.Aside(), b.Dropped(), b.Durable()), nil
+	return pending(&Inspected{State: b.State(), Aside: b.Aside(), Dropped: b.Dropped(), Lost: b.Lost()}, b.Durable()), nil
 }
 
 // Pending is the same of what was inspected.
-func (in *Inspected) Pending() *poolkeeper.Pending {
-	return pending(in.State, in.Aside, in.Dropped, true)
-}
+func (in *Inspected) Pending() *poolkeeper.Pending { return pending(in, true) }
 
-func pending(s State, aside []Aside, dropped []Dropped, durable bool) *poolkeeper.Pending {
+func pending(in *Inspected, durable bool) *poolkeeper.Pending {
+	s := &in.State
 	p := &poolkeeper.Pending{
 		Queue:   poolkeeper.QueueInfo{Ops: s.Ops, Frozen: s.Frozen, Aside: s.Aside, Bytes: s.Bytes, Dropped: s.Dropped, Durable: durable},
-		Aside:   make([]poolkeeper.AsideOp, 0, len(aside)),
-		Dropped: dropped,
+		Aside:   make([]poolkeeper.AsideOp, 0, len(in.Aside)),
+		Dropped: in.Dropped,
+		Lost:    in.Lost,
 	}
-	for i := range aside {
-		a := &aside[i]
+	for i := range in.Aside {
+		a := &in.Aside[i]
 		p.Aside = append(p.Aside, poolkeeper.AsideOp{Entry: a.Entry, Kind: a.Op.Kind, Of: a.Op.Subject(), Reason: a.Reason, Text: a.Err.Error(), At: a.At})
 	}
 	return p

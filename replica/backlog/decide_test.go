@@ -21,6 +21,9 @@ func asides(t *testing.T, dir string) (b *Backlog, numbers []uint64) {
 		numbers = append(numbers, n)
 	}
 	b.must(t, document("d2", `{"later":true}`))
+	if err := b.Lose(poolkeeper.Loss{Key: poolkeeper.PoolKey("t"), Reason: "lost", Ops: 2, N: 3, First: 4, Last: 5}); err != nil {
+		t.Fatal(err)
+	}
 	return b, numbers
 }
 
@@ -118,7 +121,7 @@ func TestPending(t *testing.T) {
 	first := live.Aside[0]
 	first.At = 0
 	want := poolkeeper.AsideOp{Entry: numbers[0], Kind: poolkeeper.OpPut, Of: "document d0", Reason: "damaged", Text: first.Text}
-	if first != want || !strings.Contains(first.Text, "it is a list") || live.Queue.Ops != 1 || live.Queue.Aside != 4 || !live.Queue.Durable || live.Dropped == nil {
+	if first != want || !strings.Contains(first.Text, "it is a list") || live.Queue.Ops != 1 || live.Queue.Aside != 4 || !live.Queue.Durable || live.Dropped == nil || len(live.Lost) != 1 || live.Lost[0].N != 3 {
 		t.Errorf("%+v", live)
 	}
 }

@@ -340,7 +340,7 @@ func TestItNotices(t *testing.T) {
 		"an undocumented status":           {418, "application/problem+json", `{"type":"urn:x","title":"t","status":418,"code":"c","detail":"d"}`},
 		"an undocumented success":          {202, "application/json", `{"status":"applied","revision":"1","changed":true}`},
 		"an undocumented field":            {200, "application/json", `{"status":"applied","revision":"1","changed":true,"secret":1}`},
-		"a field that is missing":          {200, "application/json", `{"status":"applied","changed":true}`},
+		"a field that is missing":          {200, "application/json", `{"status":"applied","revision":"1"}`},
 		"a field of another type":          {200, "application/json", `{"status":"applied","revision":7,"changed":true}`},
 		"a value that is none of the enum": {200, "application/json", `{"status":"done","revision":"1","changed":true}`},
 		"another content type":             {200, "text/html", `<p>`},

@@ -71,9 +71,14 @@ func (f *flaky) Watch(_ context.Context, fn func(poolkeeper.Change)) error {
 
 func (f *flaky) Flush(context.Context) error { return f.err }
 
+func (f *flaky) Recover(context.Context, bool) (poolkeeper.Recovered, error) {
+	return poolkeeper.Recovered{By: "this"}, f.err
+}
+
 // What is set aside are the ops 17 and 21 of the examples.
 func (f *flaky) Pending(context.Context) (*poolkeeper.Pending, error) {
-	p := &poolkeeper.Pending{Queue: poolkeeper.QueueInfo{Aside: 2}, Dropped: []poolkeeper.DroppedOps{{Key: poolkeeper.PoolKey(typ), ID: id, Kind: poolkeeper.OpUsage, Ops: 1, N: 2, First: 3, Last: 4}}}
+	p := &poolkeeper.Pending{Queue: poolkeeper.QueueInfo{Aside: 2}, Dropped: []poolkeeper.DroppedOps{{Key: poolkeeper.PoolKey(typ), ID: id, Kind: poolkeeper.OpUsage, Ops: 1, N: 2, First: 3, Last: 4}},
+		Lost: []poolkeeper.Loss{{Key: poolkeeper.PoolKey(typ), Reason: "lost", Ops: 1, N: 2, AtMost: true, First: 3, Last: 4}}}
 	for _, n := range []uint64{17, 21} {
 		p.Aside = append(p.Aside, poolkeeper.AsideOp{Entry: n, Kind: poolkeeper.OpUsage, Of: "t a", Reason: "not-found", Text: "it is gone", At: 5})
 	}
