@@ -2,6 +2,7 @@ package poolkeeper
 
 import (
 	"bytes"
+	"context"
 
 	"github.com/poolkeeper/poolkeeper/internal/rawjson"
 )
@@ -9,16 +10,17 @@ import (
 // PatchedValue applies a patch op to the bytes of a definition or document.
 // [ErrInvalid] where the patch does not apply, the target is no JSON object,
 // or the result is none; [ErrTooLarge] where it exceeds its limit. For a
-// provider, a patch that changes a runtime field or the uuid is ErrInvalid.
-func (op *Op) PatchedValue(current []byte) ([]byte, error) {
-	next, err := op.patched(current)
+// provider, a patch that changes a runtime field or the uuid is ErrInvalid. A
+// JSON Patch ends with ctx, between two of its operations.
+func (op *Op) PatchedValue(ctx context.Context, current []byte) ([]byte, error) {
+	next, err := op.patched(ctx, current)
 	if err != nil {
 		return nil, Annotate(err, string(op.Kind), op.Subject())
 	}
 	return next, nil
 }
 
-func (op *Op) patched(current []byte) ([]byte, error) {
+func (op *Op) patched(ctx context.Context, current []byte) ([]byte, error) {
 	if err := validateObject(current, "what is to be patched"); err != nil {
 		return nil, err
 	}
@@ -36,7 +38,10 @@ func (op *Op) patched(current []byte) ([]byte, error) {
 		return nil, Errorf(ErrTooLarge, "a JSON Patch of %d operations on %d bytes; the limit is %d of them", n, len(current), max(maxPatchWork/len(current), 1)).
 			WithHint("send fewer at a time, or a merge patch")
 	} else {
-		next, err = rawjson.JSONPatch(current, op.Data)
+		next, err = rawjson.JSONPatchUntil(current, op.Data, ctx.Err)
+	}
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return nil, err
 	}
 	if err != nil {
 		return nil, Errorf(ErrInvalid, "patch does not apply: %v", err)
@@ -64,7 +69,7 @@ func (op *Op) patched(current []byte) ([]byte, error) {
 }
 
 // maxPatchWork bounds operations times bytes of a JSON Patch: each operation goes
-// through the whole document, and nothing ends it before its time.
+// through the whole document.
 const maxPatchWork = 256 << 20
 
 // operations is how many operations a JSON Patch has; 0 where it is none.

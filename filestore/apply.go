@@ -107,7 +107,7 @@ func (s *Store) tryGroup(ctx context.Context, ops []poolkeeper.Op, results []poo
 		list, n := holds(&ops[i])
 		need = append(need, list[:n]...)
 		// Before the gates: others need not wait for what takes long.
-		if d := core.Draft(&ops[i], s.millis); d != nil {
+		if d := core.Draft(ctx, &ops[i], s.millis); d != nil {
 			if drafts == nil {
 				drafts = map[int]*memstore.Draft{}
 			}

@@ -29,14 +29,14 @@ const MaxDrafts = 100
 var errStale = poolkeeper.Errorf(poolkeeper.ErrConflict, "others keep changing it").WithHint("try again")
 
 // Draft computes what a valid op is going to make of what is there now; nil
-// where that takes no long computing. Nobody waits for it.
-func (s *Store) Draft(op *poolkeeper.Op, at func() int64) *Draft {
+// where that takes no long computing. Nobody waits for it, and it ends with ctx.
+func (s *Store) Draft(ctx context.Context, op *poolkeeper.Op, at func() int64) *Draft {
 	if op.Kind != poolkeeper.OpPatch && op.Kind != poolkeeper.OpPatchProvider {
 		return nil
 	}
 	d := &Draft{}
 	if d.of, d.there = s.patchable(op, at); d.there {
-		d.to, d.err = op.PatchedValue(d.of)
+		d.to, d.err = op.PatchedValue(ctx, d.of)
 	}
 	if s.drafted != nil {
 		s.drafted()
@@ -68,7 +68,7 @@ func (s *Store) patchable(op *poolkeeper.Op, at func() int64) (data []byte, ok b
 func (s *Store) patched(op *poolkeeper.Op, current []byte) ([]byte, error) {
 	switch d := s.draft; {
 	case d == nil:
-		return op.PatchedValue(current)
+		return op.PatchedValue(context.Background(), current)
 	case !d.there || !bytes.Equal(d.of, current):
 		d.stale = true
 		return nil, errStale
@@ -81,7 +81,7 @@ func (s *Store) patched(op *poolkeeper.Op, current []byte) ([]byte, error) {
 // nothing came between.
 func (s *Store) inTurn(ctx context.Context, op *poolkeeper.Op) (res poolkeeper.Result, err error) {
 	for range MaxDrafts {
-		d := s.Draft(op, s.millis)
+		d := s.Draft(ctx, op, s.millis)
 		if res, err = s.turn(op, d); !d.Stale() {
 			break
 		}

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -74,6 +75,27 @@ func TestPatchBesideOthers(t *testing.T) {
 	}
 }
 
+// TestPatchEndsWithItsCaller: a patch whose caller goes while it is computed is not
+// applied.
+func TestPatchEndsWithItsCaller(t *testing.T) {
+	s, _ := opened(t)
+	put := poolkeeper.Op{Kind: poolkeeper.OpPut, Key: poolkeeper.ConfigKey, Data: []byte(`{"a":1}`)}
+	patch := poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: put.Key, Patch: poolkeeper.JSONPatch, Data: []byte(`[{"op":"replace","path":"/a","value":2}]`)}
+	ctx, cancel := context.WithCancel(t.Context())
+	s.Apply(ctx, put)
+	s.drafted = func() { // what it builds on has changed, so it is computed again
+		cancel()
+		s.drafted = nil
+		s.Apply(t.Context(), poolkeeper.Op{Kind: poolkeeper.OpPut, Key: put.Key, Data: []byte(`{"a":3}`)})
+	}
+	if r := s.Apply(ctx, patch)[0]; r.Err != context.Canceled {
+		t.Errorf("%+v", r)
+	}
+	if got := string(s.values[put.Key.Kind].get(put.Key).Data); got != `{"a":3}` {
+		t.Errorf("it was applied: %s", got)
+	}
+}
+
 // TestDraftIsUsed: what was computed before its turn is not computed again, and
 // a commit does without it.
 func TestDraftIsUsed(t *testing.T) {
@@ -81,7 +103,7 @@ func TestDraftIsUsed(t *testing.T) {
 	put := poolkeeper.Op{Kind: poolkeeper.OpPut, Key: poolkeeper.ConfigKey, Data: []byte(`{"a":1}`)}
 	s.Commit(&put, 1, "w", nil)
 	op := poolkeeper.Op{Kind: poolkeeper.OpPatch, Key: put.Key, Patch: poolkeeper.MergePatch, Data: []byte(`{"a":2}`)}
-	d := s.Draft(&op, s.millis)
+	d := s.Draft(t.Context(), &op, s.millis)
 	d.to = []byte(`{"a":"of the draft"}`)
 	s.Check(&op, 2, d)
 	if s.Commit(&op, 2, "w", d); d.Stale() || !bytes.Contains(s.values[put.Key.Kind].get(put.Key).Data, []byte("draft")) {

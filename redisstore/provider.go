@@ -91,7 +91,7 @@ func (s *Store) changeProvider(ctx context.Context, op *poolkeeper.Op, entry uin
 	action, next, newID := "put", op.Data, ""
 	switch op.Kind {
 	case poolkeeper.OpPatchProvider:
-		if next, err = op.PatchedValue(old); err != nil {
+		if next, err = op.PatchedValue(ctx, old); err != nil {
 			return refuse(err)
 		}
 	case poolkeeper.OpDeleteProvider:

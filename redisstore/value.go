@@ -81,7 +81,7 @@ func (s *Store) changeValue(ctx context.Context, op *poolkeeper.Op, entry uint64
 		expect = v.expect()
 		switch op.Kind {
 		case poolkeeper.OpPatch:
-			if data, err = op.PatchedValue(v.data); err != nil {
+			if data, err = op.PatchedValue(ctx, v.data); err != nil {
 				return refuse(err)
 			}
 			if bytes.Equal(data, v.data) {

@@ -47,6 +47,12 @@ func (e *PatchError) Unwrap() error { return e.err }
 // Pointer are errors, and so is a member that stands twice; members that the RFC
 // does not know are ignored.
 func JSONPatch(target, patch []byte) ([]byte, error) {
+	return JSONPatchUntil(target, patch, func() error { return nil })
+}
+
+// JSONPatchUntil is [JSONPatch], but that it asks stop before each operation, and
+// ends with its error where there is one.
+func JSONPatchUntil(target, patch []byte, stop func() error) ([]byte, error) {
 	if err := Valid(target); err != nil {
 		return nil, fmt.Errorf("target: %w", err)
 	}
@@ -57,6 +63,9 @@ func JSONPatch(target, patch []byte) ([]byte, error) {
 	p.read(spliced(target, 0, len(target), nil))
 	var failed error
 	err := Array(patch, func(i int, raw []byte) error {
+		if failed = stop(); failed != nil {
+			return failed
+		}
 		op, err := parseOperation(raw)
 		if err == nil {
 			err = p.apply(op)
