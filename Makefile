@@ -15,17 +15,22 @@ RUN_ARGS ?=
 BENCH_ARGS ?=
 # How often `make test-exact` counts, each time with another seed.
 EXACT_RUNS ?= 20
+# How long, and how often with another seed, `make test-faults` has faults strike; how
+# long `make soak` does.
+FAULT_TIME  ?= 60s
+FAULT_SEEDS ?= 20
+SOAK_TIME   ?= 20m
 # At every how manieth call of the file system `make test` breaks the store on
 # files, from a random one on; `make test-exact` does so at each.
 CRASH_EVERY ?= 5
 
 # Tests that `make test` runs without the race detector, under which they would take
-# most of its time: those of much content, and the suite of backends on each further
-# kind of server, after one on which it runs with the detector.
-PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OverHTTP|Secured))$$
-PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./replica
+# most of its time: those of much content, the suite of backends on each further
+# kind of server, after one on which it runs with the detector, and the fault suite.
+PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OverHTTP|Secured)|TestFaults.*)$$
+PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./open/faults ./replica
 
-.PHONY: help build man run transcript test test-node test-openapi test-plain test-exact check bench mutants fuzz lint clean
+.PHONY: help build man run transcript test test-node test-openapi test-plain test-exact test-faults soak check bench mutants fuzz lint clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -66,6 +71,14 @@ test-exact: ## count while connections break and processes are killed, EXACT_RUN
 	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./redisstore -run '^TestExact' -v -count=1 -exact.runs=$(EXACT_RUNS) -timeout 60m
 	$(GO) test -race ./filestore -run '^(TestKilledAtEachCall|TestFaultAtEachCall|TestFullDisk|TestPowerCut)$$' -v -count=1 -timeout 30m
 	$(GO) test ./filestore -run '^TestExact$$' -v -count=1 -exact.time=60s
+
+test-faults: ## strike instances and servers with faults of every kind, FAULT_SEEDS (20) times for FAULT_TIME (60s)
+	scripts/require-redis
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./open/faults -v -count=1 -timeout 6h -faults.time=$(FAULT_TIME) -faults.seeds=$(FAULT_SEEDS)
+
+soak: ## strike at random for SOAK_TIME (20m), and see that nothing is lost or leaks
+	scripts/require-redis
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./open/faults -run '^TestFaultsCounters$$' -v -count=1 -timeout 0 -faults.time=$(SOAK_TIME)
 
 check: ## do what CI does, on the working tree
 	.ci/run
