@@ -15,10 +15,11 @@ RUN_ARGS ?=
 BENCH_ARGS ?=
 # How often `make test-exact` counts, each time with another seed.
 EXACT_RUNS ?= 20
-# How long, and how often with another seed, `make test-faults` has faults strike; how
-# long `make soak` does.
+# How long, and how often with another seed, `make test-faults` has faults strike, and
+# how long nothing is answered there; how long `make soak` lasts.
 FAULT_TIME  ?= 60s
 FAULT_SEEDS ?= 20
+HOLE_TIME   ?= 10m
 SOAK_TIME   ?= 20m
 # At every how manieth call of the file system `make test` breaks the store on
 # files, from a random one on; `make test-exact` does so at each.
@@ -74,7 +75,7 @@ test-exact: ## count while connections break and processes are killed, EXACT_RUN
 
 test-faults: ## strike instances and servers with faults of every kind, FAULT_SEEDS (20) times for FAULT_TIME (60s)
 	scripts/require-redis
-	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./open/faults -v -count=1 -timeout 6h -faults.time=$(FAULT_TIME) -faults.seeds=$(FAULT_SEEDS)
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test ./open/faults -v -count=1 -timeout 6h -faults.time=$(FAULT_TIME) -faults.seeds=$(FAULT_SEEDS) -faults.hole=$(HOLE_TIME)
 
 soak: ## strike at random for SOAK_TIME (20m), and see that nothing is lost or leaks
 	scripts/require-redis

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -18,6 +19,7 @@ var (
 	faultsTime  = flag.Duration("faults.time", 0, "how long counters are under faults; 0: the bounded form of all tests")
 	faultsSeeds = flag.Int("faults.seeds", 1, "runs of what is random, each with a seed of its own")
 	faultsSeed  = flag.Uint64("faults.seed", 0, "the seed of the first one; 0: a random one")
+	faultsHole  = flag.Duration("faults.hole", 4*time.Second, "how long nothing is answered, in the test of that")
 )
 
 // bounded reports whether the suite runs in its short form.
