@@ -55,6 +55,14 @@ func (s *Store) inRedisTime(at int64) int64 {
 	return at + skew
 }
 
+// localTime is the time that inRedisTime makes this one of.
+func (s *Store) localTime(at int64) int64 {
+	if skew := s.skew.Load(); time.Duration(skew)*time.Millisecond > maxSkew || time.Duration(skew)*time.Millisecond < -maxSkew {
+		return at - skew
+	}
+	return at
+}
+
 // clockSkew describes the difference of the clocks.
 func (s *Store) clockSkew(info *poolkeeper.Info) {
 	skew := time.Duration(s.skew.Load()) * time.Millisecond

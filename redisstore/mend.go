@@ -23,19 +23,14 @@ import (
 type repair struct {
 	writers [2]string // that the lane goes on as
 	turned  bool
-	todo    []lostOp // what is to be applied again, in its order
+	todo    []keptOp // what is to be applied again, in its order
 	rescued bool     // the Spool has it: it is applied as what is queued
 	single  bool     // one at a time, as something among them makes a script fail
 
 	sub    *work // a batch of it on its way
 	calls  []*call
-	ops    []lostOp // those of its calls
+	ops    []keptOp // those of its calls
 	behind bool     // Redis has lost something again
-}
-
-type lostOp struct {
-	keptOp
-	contested bool // somebody else has changed the value since
 }
 
 // errBehind is for ops that were surely not applied, as what comes before them is
@@ -123,10 +118,6 @@ func (w *work) mend(r *repair) (again bool, f *failure) {
 			}
 			op := r.todo[0]
 			switch {
-			case op.contested:
-				w.s.report(op.op.Key, errContested, 1, counts(op.op), true)
-				r.todo = r.todo[1:]
-				continue
 			case op.op != nil && !op.op.IsRuntime():
 				if f := w.redo(r, op); f != nil {
 					return false, f
@@ -148,8 +139,6 @@ func (w *work) mend(r *repair) (again bool, f *failure) {
 	w.s.opts.Logger.Info("what Redis had lost was applied again", "key", w.key)
 	return false, nil
 }
-
-var errContested = poolkeeper.Errorf(poolkeeper.ErrConflict, "somebody else has changed it since")
 
 // turn begins the new writers, and finds out what is missing.
 func (w *work) turn(r *repair) *failure {
@@ -187,7 +176,7 @@ func (w *work) turn(r *repair) *failure {
 	}
 	_, results, _ := strings.Cut(text, ";")
 	parts := strings.Split(results, ",")
-	if len(parts) != len(accounts)+2 {
+	if len(parts) != len(accounts) {
 		return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected answer of a script")}
 	}
 	has := make([]uint64, len(accounts))
@@ -196,14 +185,12 @@ func (w *work) turn(r *repair) *failure {
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected answer of a script")}
 		}
 	}
-	changed, _ := strconv.ParseInt(parts[len(accounts)], 10, 64)
-	w.turned(r, accounts, has, changed, parts[len(accounts)+1])
+	w.turned(r, accounts, has)
 	return nil
 }
 
-// turned takes note of what Redis has: the last sequence of each writer, and when
-// the value was changed last, and by whom.
-func (w *work) turned(r *repair, accounts []*account, has []uint64, changed int64, author string) {
+// turned takes note of what Redis has: the last sequence of each writer.
+func (w *work) turned(r *repair, accounts []*account, has []uint64) {
 	w.mu.Lock()
 	now := w.s.redisNow()
 	for i, a := range accounts {
@@ -214,22 +201,23 @@ func (w *work) turned(r *repair, accounts []*account, has []uint64, changed int6
 	lost := w.takeLost(has)
 	var ops, n int64
 	exact := true
-	foreign := author != "-"
 	for i, a := range accounts {
 		o, m, ex := a.above(has[i])
 		ops, n, exact = ops+o, n+m, exact && ex
 		a.cut(has[i])
-		foreign = foreign && a.writer != author
 	}
-	var todo []lostOp
+	var todo []keptOp
 	for _, b := range lost {
 		for _, k := range b.ops {
-			op := lostOp{keptOp: k}
 			if k.op != nil {
 				n -= counts(k.op)
-				op.contested = foreign && changed > b.at && replaces(k.op)
+				if replaces(k.op) { // when it was, is said with it: see value.lua
+					then := *k.op
+					then.At = w.s.localTime(b.at)
+					k.op = &then
+				}
 			}
-			todo = append(todo, op)
+			todo = append(todo, k)
 		}
 		ops -= b.counted
 	}
@@ -249,15 +237,6 @@ func (w *work) turned(r *repair, accounts []*account, has []uint64, changed int6
 }
 
 var errBeyond = poolkeeper.Errorf(poolkeeper.ErrLost, "it was acknowledged longer ago than this instance keeps")
-
-// replaces reports whether an op puts something in the place of whatever is there.
-func replaces(op *poolkeeper.Op) bool {
-	switch op.Key.Kind {
-	case poolkeeper.KindPool, poolkeeper.KindTypes, poolkeeper.KindFile, poolkeeper.KindTokenRefs:
-		return false // the revision is that of more than what the op changes
-	}
-	return (op.Kind == poolkeeper.OpPut || op.Kind == poolkeeper.OpDelete) && op.From == ""
-}
 
 // takeLost takes the batches out of the tail that Redis does not have. The lock is
 // held.
@@ -310,7 +289,7 @@ func (s *Store) keyOf(name string) poolkeeper.Key {
 // the types: where one is among them they are applied from memory.
 func (w *work) spoolable(r *repair) (poolkeeper.Rescuer, bool) {
 	keeper, ok := w.s.opts.Spool.(poolkeeper.Rescuer)
-	return keeper, ok && !slices.ContainsFunc(r.todo, func(op lostOp) bool { return op.op == nil || !replayed(op.op) })
+	return keeper, ok && !slices.ContainsFunc(r.todo, func(op keptOp) bool { return op.op == nil || !replayed(op.op) })
 }
 
 // replayed reports whether Replay can apply an op.
@@ -328,10 +307,6 @@ func (w *work) rescue(keeper poolkeeper.Rescuer, r *repair) *failure {
 	perKey := map[poolkeeper.Key][]poolkeeper.Op{}
 	var keys []poolkeeper.Key
 	for _, op := range r.todo {
-		if op.contested {
-			w.s.report(op.op.Key, errContested, 1, counts(op.op), true)
-			continue
-		}
 		if perKey[op.op.Key] == nil {
 			keys = append(keys, op.op.Key)
 		}
@@ -342,7 +317,7 @@ func (w *work) rescue(keeper poolkeeper.Rescuer, r *repair) *failure {
 		if err := keeper.Rescue(k, fold(perKey[k])); err != nil {
 			for _, k := range keys[i:] {
 				for j := range perKey[k] {
-					r.todo = append(r.todo, lostOp{keptOp: keptOp{op: &perKey[k][j]}})
+					r.todo = append(r.todo, keptOp{op: &perKey[k][j]})
 				}
 			}
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrUnavailable, "what Redis has lost cannot be made durable: %v", err), again: true}
@@ -374,7 +349,7 @@ func fold(ops []poolkeeper.Op) []poolkeeper.Op {
 }
 
 // begun begins a batch of the repair, as the writer of the work that mends.
-func (w *work) begun(r *repair, kind batchKind, calls []*call, ops []lostOp) *work {
+func (w *work) begun(r *repair, kind batchKind, calls []*call, ops []keptOp) *work {
 	b := &batch{kind: kind, calls: slices.Clone(calls), formed: time.Now().Add(1000 * 24 * time.Hour), bare: true, again: true}
 	sub := &work{lane: w.lane, sender: w.sender, batch: b, open: make([]int, len(calls)), repairing: r}
 	for i := range sub.open {
@@ -402,7 +377,7 @@ func (w *work) redoRuntime(r *repair) {
 }
 
 // redoRow begins a batch of a request that is no op.
-func (w *work) redoRow(r *repair, op lostOp) {
+func (w *work) redoRow(r *repair, op keptOp) {
 	w.begun(r, soloBatch, []*call{{kind: soloBatch, row: op.row}}, r.todo[:1])
 	r.todo = r.todo[1:]
 }
@@ -414,7 +389,7 @@ func (w *work) concluded(r *repair) *failure {
 	r.sub, r.calls, r.ops = nil, nil, nil
 	if r.behind {
 		// What was applied is in the tail, and is found there.
-		var left []lostOp
+		var left []keptOp
 		for i, c := range calls {
 			if c.result.Err == errAgain {
 				left = append(left, ops[i])
@@ -423,7 +398,7 @@ func (w *work) concluded(r *repair) *failure {
 		w.restart(r, left)
 		return nil
 	}
-	var left []lostOp
+	var left []keptOp
 	var f *failure
 	poisoned := false
 	for i, c := range calls {
@@ -452,13 +427,13 @@ func (w *work) concluded(r *repair) *failure {
 
 // restart begins the repair anew, as Redis has lost something again: what of it
 // was applied, and is missing again, comes before what was not.
-func (w *work) restart(r *repair, left []lostOp) {
+func (w *work) restart(r *repair, left []keptOp) {
 	r.behind, r.turned, r.writers = false, false, [2]string{}
 	r.todo = append(slices.Clone(left), r.todo...)
 }
 
 // redo applies an edit again, as any caller would.
-func (w *work) redo(r *repair, op lostOp) *failure {
+func (w *work) redo(r *repair, op keptOp) *failure {
 	if !r.turned {
 		return w.turn(r)
 	}

@@ -276,14 +276,10 @@ func TestMendedByTwo(t *testing.T) {
 	one, two := poolkeeper.DocumentKey("one"), poolkeeper.DocumentKey("two")
 	other := r.open(r.srv.SocketURL())
 	r.srv.DoString("SAVE")
-	at := time.Now().UnixMilli()
 	put := func(b *redisstore.Store, key poolkeeper.Key, data string) {
 		t.Helper()
-		at += 20
 		time.Sleep(20 * time.Millisecond)
-		op := putOp(key, data)
-		op.At = at
-		r.must(b, op)
+		r.must(b, putOp(key, data))
 	}
 	put(r.b, one, `{"v":1}`)
 	put(other, two, `{"v":1}`)

@@ -164,6 +164,8 @@ func (w *work) outcome(err error) []poolkeeper.Result {
 		case c.text == "": // of a runtime batch, or with an error
 			results[i] = c.result
 		case c.text == "~" || c.text == "held": // not as it was seen: it goes on
+		case c.text == "<":
+			results[i].Err = errLater
 		default:
 			results[i] = c.result
 			results[i].Status, results[i].Changed = poolkeeper.Applied, c.text != "0" && c.text != "same"

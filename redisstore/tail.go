@@ -121,7 +121,7 @@ func (w *work) keepCalls(rev poolkeeper.Revision, writer int, now int64, was []i
 	size := int64(0)
 	for _, i := range was {
 		c := w.batch.calls[i]
-		if !c.answered || c.result.Err != nil || c.text == "~" || c.text == "held" || c.text == "gone" {
+		if !c.answered || c.result.Err != nil || c.text == "~" || c.text == "<" || c.text == "held" || c.text == "gone" {
 			continue
 		}
 		if c.op == nil {

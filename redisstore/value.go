@@ -101,12 +101,29 @@ func (s *Store) changeValue(ctx context.Context, op *poolkeeper.Op, entry uint64
 	if c.result.Err != nil || c.text == "" {
 		return c.result, true
 	}
-	if c.text == "~" {
+	switch c.text {
+	case "~":
 		return res, false
+	case "<":
+		return refuse(errLater)
 	}
 	c.result.Status, c.result.Changed = poolkeeper.Applied, c.text == "1"
 	return c.result, true
 }
+
+// replaces reports whether an op puts something in the place of whatever is there,
+// and there is nothing beside it under its Redis key. Where it comes late, because
+// it was queued or had been lost, it gives way to what others have put there since.
+func replaces(op *poolkeeper.Op) bool {
+	switch op.Key.Kind {
+	case poolkeeper.KindPool, poolkeeper.KindTypes, poolkeeper.KindFile, poolkeeper.KindTokenRefs:
+		return false
+	}
+	return (op.Kind == poolkeeper.OpPut || op.Kind == poolkeeper.OpDelete) && op.From == ""
+}
+
+var errLater = poolkeeper.Errorf(poolkeeper.ErrConflict, "somebody else has changed it since").
+	WithHint("read it again and decide anew")
 
 // prepareValues joins the rows of a batch into one request.
 func (w *work) prepareValues() {
@@ -120,12 +137,8 @@ func (w *work) prepareValues() {
 		args = append(args, w.batch.calls[i].row.args...)
 	}
 	decided := ""
-	if w.batch.queued || w.batch.again {
-		at := int64(0)
-		for _, i := range w.open {
-			at = max(at, w.s.inRedisTime(w.batch.calls[i].op.At))
-		}
-		decided = strconv.FormatInt(at, 10)
+	if op := w.batch.calls[w.open[0]].op; (w.batch.queued || w.batch.again) && replaces(op) {
+		decided = strconv.FormatInt(w.s.inRedisTime(op.At), 10)
 	}
 	args = append(args, decided)
 	w.request = &request{script: valueScript, keys: []string{w.key}, args: args}

@@ -7,8 +7,7 @@
 -- KEYS[2] K
 -- ARGV  1 the other new writer   2 the number of the last revision that was seen
 --       3 what to publish: pool, value or types   then the old writers
--- Results: for each old one the last sequence that is here, or 0; then when the
--- value was changed last, in ms, or 0, and by whom, or -.
+-- Results: for each old one the last sequence that is here, or 0.
 local ENDED = '9007199254740991' -- above any sequence
 local seen, kind = ARGV[FIRST + 1], ARGV[FIRST + 2]
 local results, n = {}, 0
@@ -17,8 +16,6 @@ for i = FIRST + 3, #ARGV do
   n = n + 1
   results[n] = last and string.match(last, '^%d+') or '0'
 end
-local at, author = string.match(redis.call('HGET', KEYS[1], 'at') or '', '^(%d+) (%S+)$')
-results[n + 1], results[n + 2] = at or '0', author or '-'
 if tonumber(string.match(ctl[2] or '0', '^%d+')) < tonumber(seen) then ctl[2] = seen .. ' ' .. WRITER .. ' 0' end
 local answer = finish(table.concat(results, ','), kind, '', kind == 'pool')
 local now = string.format('%.0f', clock())

@@ -4,12 +4,15 @@
 -- ARGV  1 1: the key is a hash   2 m, the number of rows; then 5 for each row:
 --   1 field   2 put or del   3 what the caller saw: absent, any, the SHA-1 of
 --   the bytes, or =<length> <revision> for one that is too big to be hashed here
---   4 the bytes   5 expiry in ms, or ''; then when it was decided, in ms, or '' for
---   now
--- Results: for each row 1, 0 where nothing had to change, or ~ where the value
--- is not as the caller saw it.
+--   4 the bytes   5 expiry in ms, or ''; then when it was decided, in ms, where
+--   it comes late, or ''
+-- Results: for each row 1, 0 where nothing had to change, ~ where the value is not
+-- as the caller saw it, or < where somebody else has changed it after that time.
 local hash, m = ARGV[FIRST] == '1', tonumber(ARGV[FIRST + 1])
 local results, body, plan = {}, {}, {}
+local decided = ARGV[FIRST + 2 + 5 * m]
+local since, author = '0', WRITER
+if decided ~= '' then since, author = string.match(redis.call('HGET', KEYS[1], 'at') or '0 -', '^(%d+) (%S+)$') end
 for i = 1, m do
   local at = FIRST + 2 + 5 * (i - 1)
   local field, op, expect, data, expiry = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
@@ -27,6 +30,8 @@ for i = 1, m do
   end
   if not fits then
     results[i] = '~'
+  elseif decided ~= '' and author ~= WRITER and tonumber(since) > tonumber(decided) then
+    results[i] = '<'
   elseif op == 'del' then
     results[i] = cur and '1' or '0'
     if cur then plan[#plan + 1] = {field} end
@@ -52,9 +57,7 @@ end
 local answer = finish(table.concat(results, ','), #plan > 0 and 'value' or '', table.concat(body))
 local last = plan[#plan]
 if last and not hash then
-  local at = ARGV[FIRST + 2 + 5 * m]
-  if at == '' then at = string.format('%.0f', clock()) end
-  redis.call('HSET', KEYS[1], 'at', at .. ' ' .. WRITER)
+  redis.call('HSET', KEYS[1], 'at', (decided ~= '' and decided or string.format('%.0f', clock())) .. ' ' .. WRITER)
   -- What is remembered of a value outlives it, but not for ever.
   if not last[2] then
     redis.call('HDEL', KEYS[1], 'expiry')
