@@ -2,6 +2,7 @@ package replica_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"strconv"
 	"strings"
@@ -298,3 +299,53 @@ func TestCutOnRedis(t *testing.T) {
 		t.Errorf("no watch was lost: %+v", *m)
 	}
 }
+
+// TestCutForAWhile: after the way to Redis was cut, everything that others have done
+// meanwhile shows, a pool of a new type too. How soon is told, not asserted.
+func TestCutForAWhile(t *testing.T) {
+	srv := redistest.Start(t)
+	direct := poolkeeper.New(openRedis(t, srv.SocketURL(), "p:"), nil)
+	defer direct.Close()
+	if err := direct.Restore(t.Context(), filled(1000)); err != nil {
+		t.Fatal(err)
+	}
+	proxy := redistest.StartProxy(t, srv.Socket())
+	b := over(t, openRedis(t, proxy.URL(), "p:"), nil)
+	defer b.Close()
+	ref := poolkeeper.Ref{Type: "claude-kiro-oauth", ID: "00000000-0000-4000-8000-000000000001"}
+	for round := range 3 {
+		proxy.Down()
+		time.Sleep(*cutFor)
+		if _, err := direct.Usage(t.Context(), ref, 1); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := direct.PutToken(t.Context(), ref, fmt.Appendf(nil, `{"round":%d}`, round), poolkeeper.Always); err != nil {
+			t.Fatal(err)
+		}
+		fresh := poolkeeper.Ref{Type: "new" + strconv.Itoa(round), ID: "a"}
+		if _, err := direct.AddProvider(t.Context(), fresh.Type, []byte(`{"uuid":"a"}`)); err != nil {
+			t.Fatal(err)
+		}
+		want, err := direct.Provider(t.Context(), ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy.Up()
+		began := time.Now()
+		for {
+			v := b.View()
+			snap, err := b.Load(t.Context(), poolkeeper.TokenKey(ref))
+			if err == nil && v.Provider(ref).Count(poolkeeper.UsageCount) == want.Count(poolkeeper.UsageCount) && v.Provider(fresh) != nil &&
+				string(snap.Values[poolkeeper.TokenKey(ref)].Data) == fmt.Sprintf(`{"round":%d}`, round) {
+				break
+			}
+			if time.Since(began) > 30*time.Second {
+				t.Fatalf("round %d: not current, %v", round, err)
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		t.Logf("cut for %s: current %s after it was back", *cutFor, time.Since(began).Round(100*time.Microsecond))
+	}
+}
+
+var cutFor = flag.Duration("cut.for", 300*time.Millisecond, "how long the way to Redis is cut")
