@@ -34,7 +34,8 @@ type spec struct {
 	// idempotency keys, by which the next process asks again what the one before it
 	// has left without an answer.
 	Impatient, Keyed bool
-	First            int // of the providers that it counts
+	First            int  // of the providers that it counts
+	Once             bool // each caller counts once, on a provider of its own
 }
 
 // instanceMain is main of an instance.
@@ -129,7 +130,14 @@ func (s *spec) count(ctx context.Context, st *poolkeeper.Store, log told) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(s.Seed, uint64(i)))
 			for ctx.Err() == nil {
-				s.increment(st, log, r, fmt.Sprintf("%d.%d", s.Process, next.Add(1)))
+				provider := s.First + r.IntN(providerCount-s.First)
+				if s.Once {
+					provider = i
+				}
+				s.increment(st, log, r, fmt.Sprintf("%d.%d", s.Process, next.Add(1)), provider)
+				if s.Once {
+					return
+				}
 				time.Sleep(time.Duration(r.Int64N(int64(8 * time.Millisecond))))
 			}
 		})
@@ -140,8 +148,8 @@ func (s *spec) count(ctx context.Context, st *poolkeeper.Store, log told) {
 }
 
 // increment makes one increment, of one of the kinds that there are.
-func (s *spec) increment(st *poolkeeper.Store, log told, r *rand.Rand, name string) {
-	inc := increment{s.First + r.IntN(providerCount-s.First), 1 + r.Int64N(3)}
+func (s *spec) increment(st *poolkeeper.Store, log told, r *rand.Rand, name string, provider int) {
+	inc := increment{provider, 1 + r.Int64N(3)}
 	ref := refOf(inc.provider)
 	ctx := context.Background()
 	if s.Impatient && r.IntN(200) == 0 {
@@ -163,7 +171,7 @@ func (s *spec) increment(st *poolkeeper.Store, log told, r *rand.Rand, name stri
 	}
 	res.Err = errors.Join(res.Err, err)
 	s.tell(log, name, res)
-	if kind == 2 {
+	if kind == 2 && !s.Once {
 		none := int64(0)
 		if _, err := st.Error(context.Background(), ref, poolkeeper.Failure{Message: "HTTP 500", Threshold: &none}); err != nil && !errors.Is(err, poolkeeper.ErrIndeterminate) {
 			log.line("x an error was refused: %v", err)

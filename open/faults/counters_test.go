@@ -152,9 +152,11 @@ func (u *underFaults) finish() {
 		in.proxy.Clear()
 	}
 	began := time.Now()
+	var wg sync.WaitGroup
 	for _, in := range u.ins {
-		in.end()
+		wg.Go(in.end)
 	}
+	wg.Wait()
 	u.Logf("all queues were empty %v after all was mended", time.Since(began).Round(time.Millisecond))
 	u.check()
 	u.report()

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,7 +115,11 @@ func (in *instance) end() {
 			in.Errorf("instance %s: %v", in.spec.Dir, in.err)
 		}
 	case <-time.After(90 * time.Second):
-		in.Errorf("instance %s has ops that wait, 90 s after everything was mended", in.spec.Dir)
+		in.cmd.Process.Signal(syscall.SIGQUIT) // says what each goroutine is at
+		<-in.done
+		text := in.log.String()
+		at := max(0, strings.Index(text, "SIGQUIT: quit"))
+		in.Errorf("instance %s has ops that wait, 90 s after everything was mended:\n%s", in.spec.Dir, text[at:min(len(text), at+64<<10)])
 	}
 }
 
