@@ -19,17 +19,42 @@ type failure struct {
 	again bool
 }
 
-// Error replies by the first word of them. Redis answers them before it
-// executes anything, so that what they refuse was surely not applied.
-var outages = map[string]bool{
-	"LOADING": true, "READONLY": true, "MASTERDOWN": true, "CLUSTERDOWN": true, "TRYAGAIN": true,
-	"BUSY": true, "OOM": true, "MISCONF": true, "NOREPLICAS": true, "MOVED": true, "ASK": true,
+// A refusal is an error reply of Redis, by its first word.
+type refusal struct {
+	word  string
+	err   error  // of the closed set
+	text  string // for people, with the word
+	again bool   // it is an outage: trying again may help
 }
 
-var denials = map[string]string{
-	"WRONGPASS": "Redis refused the user name or password",
-	"NOAUTH":    "Redis asks for a password",
-	"NOPERM":    "the Redis user lacks a permission",
+// refusals are the error replies that say something of their own. Redis answers
+// them before it executes anything, so that what they refuse was surely not
+// applied. docs/operations.md has the table for people.
+var refusals = []refusal{
+	{"LOADING", poolkeeper.ErrUnavailable, refusedText, true},
+	{"READONLY", poolkeeper.ErrUnavailable, refusedText, true},
+	{"MASTERDOWN", poolkeeper.ErrUnavailable, refusedText, true},
+	{"CLUSTERDOWN", poolkeeper.ErrUnavailable, refusedText, true},
+	{"TRYAGAIN", poolkeeper.ErrUnavailable, refusedText, true},
+	{"BUSY", poolkeeper.ErrUnavailable, refusedText, true},
+	{"OOM", poolkeeper.ErrUnavailable, refusedText, true},
+	{"MISCONF", poolkeeper.ErrUnavailable, refusedText, true},
+	{"NOREPLICAS", poolkeeper.ErrUnavailable, refusedText, true},
+	{"MOVED", poolkeeper.ErrUnavailable, refusedText, true},
+	{"ASK", poolkeeper.ErrUnavailable, refusedText, true},
+	{"WRONGPASS", poolkeeper.ErrForbidden, "Redis refused the user name or password (%s)", false},
+	{"NOAUTH", poolkeeper.ErrForbidden, "Redis asks for a password (%s)", false},
+	{"NOPERM", poolkeeper.ErrForbidden, "the Redis user lacks a permission (%s)", false},
+}
+
+const refusedText = "Redis refused the command: %s"
+
+func (r *refusal) failure() *failure {
+	err := poolkeeper.Errorf(r.err, r.text, r.word)
+	if !r.again {
+		err = err.WithHint("check the credentials and the ACL of the Redis user")
+	}
+	return &failure{err: err, again: r.again}
 }
 
 // classify sorts an error of the client. Nil stays nil.
@@ -40,21 +65,21 @@ func classify(err error) *failure {
 	if re, ok := rueidis.IsRedisErr(err); ok {
 		text := re.Error()
 		word, _, _ := strings.Cut(text, " ")
+		for i := range refusals {
+			if refusals[i].word == word {
+				return refusals[i].failure()
+			}
+		}
 		switch {
-		case outages[word]:
-			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis refused the command: %s", word), again: true}
-		case denials[word] != "":
-			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s (%s)", denials[word], word).
-				WithHint("check the credentials and the ACL of the Redis user")}
 		case strings.Contains(text, "The user executing the script"):
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrForbidden, "the Redis user lacks a permission that the scripts need").
 				WithHint("give the user the whole ACL line of docs/formats.md")}
 		case word == "WRONGTYPE" || strings.Contains(text, "WRONGTYPE"):
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrDamaged, "a key in Redis has another type than Poolkeeper gave it")}
 		}
-		for w := range outages { // an error inside a script has the word in its midst
-			if strings.Contains(text, w+" ") {
-				return &failure{err: poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis refused the command: %s", w), again: true}
+		for i := range refusals { // an error inside a script has the word in its midst
+			if r := &refusals[i]; r.again && strings.Contains(text, r.word+" ") {
+				return r.failure()
 			}
 		}
 		return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "Redis answered with an error: %s", firstLine(text))}

@@ -70,6 +70,14 @@ func (s *Store) Lost() []poolkeeper.Loss {
 	return all
 }
 
+// lostOps is how many ops that are.
+func (s *Store) lostOps() (n int64) {
+	for _, l := range s.Lost() {
+		n += l.Ops
+	}
+	return n
+}
+
 // Unsettled implements poolkeeper.Mender.
 func (s *Store) Unsettled(key poolkeeper.Key, number uint64) []poolkeeper.Op {
 	v, ok := s.lanes.Load(s.laneKey(key))

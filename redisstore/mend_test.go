@@ -218,7 +218,14 @@ func TestLostIsReported(t *testing.T) {
 		lost, exact := lostSum(stores)
 		return exact && lost > 0 && r.sum()+lost == acked
 	})
-	for _, l := range stores[0].Lost() {
+	lossy := stores[0]
+	if len(lossy.Lost()) == 0 {
+		lossy = stores[1]
+	}
+	if info, err := lossy.Info(t.Context()); err != nil || info.Details["lost"] == "" || !strings.Contains(strings.Join(info.Warnings, " "), "has lost") {
+		t.Errorf("Info: %+v, %v", info, err)
+	}
+	for _, l := range lossy.Lost() {
 		if l.Key != kiro || l.Reason != "lost" || l.Ops == 0 || l.First == 0 || l.Last < l.First {
 			t.Errorf("it reports %+v", l)
 		}

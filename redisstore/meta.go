@@ -191,6 +191,10 @@ func (s *Store) describe(ctx context.Context, info *poolkeeper.Info) {
 	}
 	s.askTime(ctx)
 	s.clockSkew(info)
+	if n := s.lostOps(); n > 0 {
+		info.Details["lost"] = strconv.FormatInt(n, 10)
+		info.Warnings = append(info.Warnings, "Redis has lost "+strconv.FormatInt(n, 10)+" acknowledged ops for good: the log names the keys")
+	}
 	if !s.publishes(ctx) {
 		info.Warnings = append(info.Warnings, "the Redis user may not publish to "+s.prefix+"*: other instances learn of changes late")
 	}
