@@ -13,6 +13,11 @@ const maxParallel = 64
 
 // Apply implements poolkeeper.Backend.
 func (q *Queue) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Result {
+	if !q.busy(ops) { // as ever while the store is there
+		results := q.src.Load().Apply(ctx, ops...)
+		q.catch(ctx, ops, results)
+		return results
+	}
 	if len(ops) == 1 {
 		return []poolkeeper.Result{q.apply(ctx, &ops[0])}
 	}
@@ -46,6 +51,53 @@ func (q *Queue) Apply(ctx context.Context, ops ...poolkeeper.Op) []poolkeeper.Re
 func away(err error) bool {
 	class := poolkeeper.ClassOf(err).Err
 	return class == poolkeeper.ErrUnavailable || class == poolkeeper.ErrLost
+}
+
+// busy reports whether any of some ops is not simply the store's.
+func (q *Queue) busy(ops []poolkeeper.Op) bool {
+	if q.down.Load() {
+		return true
+	}
+	for i := range ops {
+		if q.log.Has(ops[i].Key) {
+			return true
+		}
+	}
+	return false
+}
+
+// catch queues what the store has surely not applied, as it is away. Where it has
+// applied a later op of the same key, the earlier one cannot come behind that.
+func (q *Queue) catch(ctx context.Context, ops []poolkeeper.Op, results []poolkeeper.Result) {
+	missed := 0
+	for i := range results {
+		switch res := &results[i]; {
+		case res.Err == nil && res.Status == poolkeeper.Queued:
+			res.Status = q.status // the backlog has it by its request
+			q.suspect()
+		case res.Err != nil && away(res.Err):
+			missed++
+		}
+	}
+	if missed == 0 {
+		return
+	}
+	q.suspect()
+	done := map[poolkeeper.Key]int{} // the last op of the key that was applied
+	for i := range results {
+		if results[i].Err == nil {
+			done[ops[i].Key] = i
+		}
+	}
+	for i := range results {
+		res := &results[i]
+		if res.Err == nil || !away(res.Err) {
+			continue
+		}
+		if last, ok := done[ops[i].Key]; !ok || last < i {
+			*res = q.queue(ctx, &ops[i], false)
+		}
+	}
 }
 
 // linger is how long an op waits for those of its key that are being replayed, at
@@ -128,6 +180,12 @@ func (q *Queue) apply(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result 
 		}
 		q.suspect()
 	}
+	return q.queue(ctx, op, waits)
+}
+
+// queue puts an op into the backlog, where it can wait. waits says that it has to
+// because of earlier ones of its key.
+func (q *Queue) queue(ctx context.Context, op *poolkeeper.Op, waits bool) poolkeeper.Result {
 	if err := op.Queueable(); err != nil {
 		if waits {
 			err = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "earlier ops on %s wait for the store, and this one cannot", op.Key).

@@ -341,3 +341,37 @@ func TestAnotherStore(t *testing.T) {
 		t.Errorf("the counter is %s", got)
 	}
 }
+
+// Ops that are given together stay in their order, whether the store is there, goes
+// away, or is away.
+func TestTogether(t *testing.T) {
+	r := newRig(t)
+	q := r.queue(r.srv.SocketURL(), t.TempDir(), nil)
+	var ops []poolkeeper.Op
+	for i := range 1000 {
+		ops = append(ops, useOp("a", 1))
+		if i%100 == 0 {
+			ops = append(ops, putOp("d.json", fmt.Sprintf(`{"n":%d}`, i)))
+		}
+	}
+	all := func(want poolkeeper.Status) {
+		t.Helper()
+		for i, res := range q.Apply(t.Context(), ops...) {
+			if res.Err != nil || res.Status != want {
+				t.Fatalf("op %d: %s, %v, want %s", i, res.Status, res.Err, want)
+			}
+		}
+	}
+	all(poolkeeper.Applied)
+	r.srv.Stop()
+	all(poolkeeper.Queued)
+	all(poolkeeper.Queued)
+	r.srv.Restart()
+	r.empty(q)
+	if got := r.state("a", "usageCount"); got != "3000" {
+		t.Errorf("the counter is %s", got)
+	}
+	if got := r.srv.DoString("GET", "t:doc:d.json"); got != `{"n":900}` {
+		t.Errorf("the document is %s", got)
+	}
+}
