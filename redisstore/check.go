@@ -19,6 +19,14 @@ const checkEvery = 5 * time.Second
 // checkPause is the least time between two of them.
 const checkPause = 100 * time.Millisecond
 
+// suspect has the store asked soon whether it is still the server that it was.
+func (s *Store) suspect() {
+	select {
+	case s.suspected <- struct{}{}:
+	default:
+	}
+}
+
 // watchOver makes sure, after each reconnect and now and then, that the store is
 // the server that it was. Where it may be another one, or have started anew, all
 // lanes that were used lately are compared with it. Only then is what is old given

@@ -73,7 +73,9 @@ func startLiar(t *testing.T, socket string) *liar {
 }
 
 // steady gives up soon, and each command has its answer, however busy the machine is.
-func steady(o *redisstore.Options) { o.CommandTimeout, o.RetryFor = 10*time.Second, 300*time.Millisecond }
+func steady(o *redisstore.Options) {
+	o.CommandTimeout, o.RetryFor = 10*time.Second, 300*time.Millisecond
+}
 
 // Every class of errors of Redis, by a real server where one can be made to give
 // it: what it is to the caller, and that what was surely not applied was not.

@@ -390,3 +390,88 @@ func TestUnsettled(t *testing.T) {
 		t.Errorf("of the config: %+v", ops)
 	}
 }
+
+// writerFields are the last sequences of the writers of the pool.
+func (r *rig) writerFields() map[string]string {
+	all := map[string]string{}
+	for name, v := range r.srv.HGetAll("t:ctl:{" + rigPool + "}") {
+		if seq, _, _ := strings.Cut(v, " "); strings.HasPrefix(name, "w:") {
+			all[name[2:]] = seq
+		}
+	}
+	return all
+}
+
+// A turn ends the writers that it replaces: whatever of theirs comes late is not
+// executed.
+func TestTurnEndsWriters(t *testing.T) {
+	r := newRig(t)
+	info, err := r.b.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.must(r.b, useOp("a", 1))
+	r.srv.DoString("SAVE")
+	r.must(r.b, useOp("a", 1))
+	r.older()
+	r.counted("a", "7")
+	const ended = "9007199254740991"
+	fields := r.writerFields()
+	if len(fields) != 4 || fields[info.Writer] != ended {
+		t.Errorf("the writers are %v; want two that are ended, %s among them, and two new ones", fields, info.Writer)
+	}
+}
+
+// Redis may lose the turn as well, before anything was applied again: then the
+// repair begins anew, with what is missing now.
+func TestLostAgainRightAfterTheTurn(t *testing.T) {
+	r := newRig(t)
+	tap := startTap(t, r.srv.Socket())
+	b := r.open(tap.url(), tenacious)
+	r.must(b, useOp("a", 1))
+	r.srv.DoString("SAVE")
+	r.must(b, useOp("a", 10))
+	r.must(b, useOp("a", 100))
+	r.must(b, useOp("b", 1000))
+	// The first request after the turn is held, and Redis goes back before it.
+	tap.hold("b:usageCount")
+	r.older()
+	for range 3 { // whoever uses a connection finds out that it is gone
+		b.Info(t.Context())
+	}
+	tap.waitHeld(t)
+	ends := 0
+	for _, seq := range r.writerFields() {
+		if len(seq) > 10 {
+			ends++
+		}
+	}
+	if ends == 0 {
+		t.Fatal("there was no turn")
+	}
+	r.older()
+	tap.letGo()
+	r.counted("a", "116")
+	r.counted("b", "1000")
+	r.nothingLost(b)
+}
+
+// However long Redis is away, the tail is there when it is back.
+func TestTailOutlivesAnOutage(t *testing.T) {
+	r := newRig(t)
+	var ahead atomic.Int64
+	b := r.open(r.srv.SocketURL(), func(o *redisstore.Options) {
+		o.TailTime = time.Second
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	})
+	r.srv.DoString("SAVE")
+	for range 20 {
+		r.must(b, useOp("a", 1))
+	}
+	r.srv.Kill()
+	ahead.Store(int64(time.Hour))
+	time.Sleep(time.Second) // it asks, and asks again
+	r.srv.Restart()
+	r.counted("a", "25")
+	r.nothingLost(b)
+}

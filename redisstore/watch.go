@@ -26,6 +26,9 @@ func (s *Store) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
 	defer context.AfterFunc(s.life, cancel)()
 	for n := 0; ; n++ {
 		ready, err := s.watch(inner, fn)
+		if isOutage(err) {
+			s.suspect()
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
