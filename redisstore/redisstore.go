@@ -237,7 +237,7 @@ func (s *Store) connect(ctx context.Context) (known string, err error) {
 		}
 	}
 	if known, err = s.identity(ctx); err != nil {
-		return "", err
+		known = "" // of one node of several: watchOver asks again
 	}
 	if v := serverVersion(info); v != [2]int{} {
 		if v[0] < 6 || v[0] == 6 && v[1] < 2 {
