@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,9 @@ type spec struct {
 	Impatient, Keyed bool
 	First            int  // of the providers that it counts
 	Once             bool // each caller counts once, on a provider of its own
+	// With Groups it does not count: it makes the ops of the long outage from From to
+	// To that were not begun yet.
+	Groups, From, To int
 }
 
 // instanceMain is main of an instance.
@@ -58,6 +60,7 @@ func (s *spec) run() error {
 	if err := before.read(); err != nil {
 		return err
 	}
+	before.grow(s.To)
 	log, err := openTold(s.Log)
 	if err != nil {
 		return err
@@ -99,10 +102,17 @@ func (s *spec) run() error {
 	for name, inc := range before.begun {
 		again.Go(func() { s.tell(log, name, s.keyed(context.Background(), st, name, inc)) })
 	}
-	s.count(ctx, st, log)
+	if s.Groups > 0 {
+		s.outage(ctx, st, log, before.asked)
+	} else {
+		s.count(ctx, st, log)
+	}
 	again.Wait()
-	for {
+	for n := 0; ; n++ {
 		info, err := st.Info(context.Background())
+		if n%1000 == 999 {
+			fmt.Fprintf(os.Stderr, "after %d s there wait %+v in mode %s: %s, %v\n", n/200, info.Queue, info.Mode, info.Problem, err)
+		}
 		if err == nil && info.Queue.Ops == 0 && info.Queue.Frozen == 0 && info.Mode == poolkeeper.ModeOnline {
 			break
 		}
@@ -113,7 +123,7 @@ func (s *spec) run() error {
 		return err
 	}
 	for _, a := range pending.Aside {
-		log.line("w %s %s %s", a.Kind, a.Reason, strings.ReplaceAll(a.Text, "\n", " "))
+		log.line("w %s %s %s", a.Kind, a.Reason, a.Of)
 	}
 	if err := st.Close(); err != nil {
 		log.line("x close: %v", err)

@@ -22,7 +22,10 @@ import (
 //	u <op>                 its outcome is unknown
 //	m <from> <to>          the mode has changed
 //	s <goroutines> <heap> <journal> <ops>   now and then
-//	w <kind> <reason>      an op was found set aside, in the end
+//	j <op>                 op of the long outage is about to begin
+//	k <op>                 it was acknowledged, as queued
+//	d                      all of those were
+//	w <kind> <reason> <of> an op was found set aside, in the end
 //	x <text>               what must not be
 //	e                      the process has ended in order, and nothing waits
 type told struct{ f *os.File }
@@ -60,8 +63,12 @@ type record struct {
 	waited  []int          // at each opening
 	samples []sample
 	aside   []string
-	wrong   []string
-	ended   int
+
+	asked []bool // by the number of the op of the long outage
+	acked map[int]bool
+	done  int
+	wrong []string
+	ended int
 }
 
 type increment struct {
@@ -75,7 +82,7 @@ type sample struct {
 }
 
 func newRecord(name string) *record {
-	return &record{name: name, begun: map[string]increment{}, refused: map[string]int{}, modes: map[string]int{}}
+	return &record{name: name, begun: map[string]increment{}, refused: map[string]int{}, modes: map[string]int{}, acked: map[int]bool{}}
 }
 
 // read reads on. The last line of a process that was killed may be torn: what begins
@@ -161,6 +168,13 @@ func (r *record) take(word []string) error {
 		r.mode = word[2]
 	case "s":
 		r.samples = append(r.samples, sample{int(number(1)), number(2), number(3), number(4)})
+	case "j":
+		r.grow(int(number(1)) + 1)
+		r.asked[number(1)] = true
+	case "k":
+		r.acked[int(number(1))] = true
+	case "d":
+		r.done++
 	case "w":
 		r.aside = append(r.aside, strings.Join(word[1:], " "))
 	case "x":
@@ -171,6 +185,13 @@ func (r *record) take(word []string) error {
 		return errors.New("not a line of a log")
 	}
 	return nil
+}
+
+// grow makes room for so many ops of the long outage.
+func (r *record) grow(n int) {
+	for len(r.asked) < n {
+		r.asked = append(r.asked, false)
+	}
 }
 
 // counts returns how many ops were acknowledged in either way.

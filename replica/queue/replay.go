@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -81,6 +82,7 @@ func (q *Queue) replay(key poolkeeper.Key) (more, wait bool) {
 // bring brings ops of a key to the store; false where that has to be tried again.
 func (q *Queue) bring(ops []poolkeeper.QueuedOp) bool {
 	results := q.src.Load().Replay(q.ctx, ops)
+	q.follow(ops, results)
 	stopped, err := q.conclude(ops, results)
 	switch {
 	case err != nil:
@@ -97,6 +99,45 @@ func (q *Queue) bring(ops []poolkeeper.QueuedOp) bool {
 	left := slices.DeleteFunc(slices.Clone(ops), func(op poolkeeper.QueuedOp) bool { return !q.log.Waiting(op.Entry) })
 	half := (len(left) + 1) / 2
 	return (half == 0 || q.bring(left[:half])) && (half == len(left) || q.bring(left[half:]))
+}
+
+// follow brings results of a refresh, whose token is not there any more, to the
+// provider that theirs was renamed to meanwhile: the token went along with it.
+func (q *Queue) follow(ops []poolkeeper.QueuedOp, results []poolkeeper.Result) {
+	for i := range ops {
+		op, ref := ops[i].Op, poolkeeper.Ref{Type: ops[i].Op.Key.Type, ID: ops[i].Op.Key.Name}
+		if op.From == "" || op.Key.Kind != poolkeeper.KindToken || !errors.Is(results[i].Err, poolkeeper.ErrNotFound) {
+			continue
+		}
+		src := q.src.Load()
+		snap, err := src.Source.Load(q.ctx, poolkeeper.ProviderKey(ref))
+		if err != nil {
+			results[i].Err = err
+			return
+		}
+		p := snap.Provider(ref)
+		if p == nil || p.ID == ref.ID {
+			continue
+		}
+		op.Key = poolkeeper.TokenKey(p.Ref)
+		if results[i] = src.Apply(q.ctx, op)[0]; errors.Is(results[i].Err, poolkeeper.ErrConflict) && q.stored(&op) {
+			results[i] = poolkeeper.Result{Status: poolkeeper.Applied} // by a process that ended before it could say so
+		}
+		if results[i].Err != nil && !refuses(results[i].Err) {
+			return // and those behind it not before it
+		}
+	}
+}
+
+// stored reports whether the stored token is the one that an op makes it.
+func (q *Queue) stored(op *poolkeeper.Op) bool {
+	snap, err := q.src.Load().Source.Load(q.ctx, op.Key)
+	if err != nil {
+		return false
+	}
+	now, ok := poolkeeper.RefreshTokenHash(snap.Values[op.Key].Data)
+	made, is := poolkeeper.RefreshTokenHash(op.Data)
+	return ok && is && now == made
 }
 
 // conclude tells the backlog what became of ops, as far as it was not told by
