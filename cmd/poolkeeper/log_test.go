@@ -41,7 +41,8 @@ func TestServeLog(t *testing.T) {
 			b.send(&refusal{method: "PUT", path: api + "/documents/" + planted + "%0A" + planted, body: `{"a":"` + planted + `"}`})
 			b.send(&refusal{method: "GET", path: "/" + planted, key: "Bearer " + planted})
 			srv.Kill()
-			if status, _, body := b.send(&refusal{method: "GET", path: "/readyz"}); status != http.StatusServiceUnavailable {
+			current := &refusal{method: "GET", path: api + "/config", header: map[string]string{"Cache-Control": "no-cache"}}
+			if status, _, body := b.send(current); status != http.StatusServiceUnavailable {
 				t.Errorf("%d %s", status, body)
 			}
 			s.stop()

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,11 +91,15 @@ func tree(t *testing.T, root string) map[string][]byte {
 	return files
 }
 
-// watch is one line for each thing below a root: what it is and what it holds.
-func watch(t *testing.T, root string) string {
+// watch is one line for each thing below a root: what it is and what it holds. The
+// directories of but are left out.
+func watch(t *testing.T, root string, but ...string) string {
 	t.Helper()
 	var b strings.Builder
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if slices.Contains(but, p) {
+			return filepath.SkipDir
+		}
 		if err != nil {
 			return err
 		}
