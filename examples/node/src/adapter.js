@@ -115,7 +115,10 @@ export class PoolkeeperStorageAdapter {
   // was lost. What a decision about health does twice depends on what was decided
   // between, so it has no key; without an answer it is in doubt, and stays so.
 
-  /** Adds `n` to usageCount and moves lastUsed; the answer has the `usageCount`. */
+  /**
+   * Adds `n` to usageCount and moves lastUsed; the answer has the `usageCount`. While
+   * Redis is away its `status` is `queued`: it is counted later, and has no count yet.
+   */
   async incrementUsage(type, uuid, n = 1) {
     return this.#write('POST', `${paths.provider(type, uuid)}/usage`, n === 1 ? undefined : { n }, { 'Idempotency-Key': randomUUID() });
   }

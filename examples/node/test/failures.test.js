@@ -200,13 +200,22 @@ describe('failures', () => {
   });
 
   // The last one: it takes the store away.
-  test('Redis is away: who is let in is as it was last known, and the error says what is known', async () => {
+  test('Redis is away: who is let in is as it was last known, what can wait is queued, and the rest is refused', async () => {
     const adapter = service.adapter();
     await adapter.setPassword('as it was last known');
     await service.stopRedis();
     assert.equal(await adapter.verifyPassword('as it was last known'), true);
     for (const wrong of ['', 'admin123', 'as it was last']) assert.equal(await adapter.verifyPassword(wrong), false);
     assert.equal(await adapter.getSession('x'), null);
-    await assert.rejects(adapter.incrementUsage(KIRO, ONE), (err) => ['unavailable', 'indeterminate'].includes(err.code));
+    const queued = await adapter.incrementUsage(KIRO, ONE);
+    assert.equal(queued.status, 'queued');
+    assert.equal('usageCount' in queued, false); // nobody knows it yet
+    const before = (await adapter.getProvider(KIRO, ONE)).usageCount;
+    assert.equal((await adapter.incrementUsage(KIRO, ONE, 3)).status, 'queued');
+    assert.equal((await adapter.getProvider(KIRO, ONE)).usageCount, before + 3);
+    const added = await adapter.addProvider(KIRO, { customName: 'added at night' });
+    assert.equal(added.status, 'queued');
+    assert.equal((await adapter.getProvider(KIRO, added.id)).customName, 'added at night');
+    await assert.rejects(adapter.setPassword('another one, later'), (err) => err.code === 'unavailable');
   });
 });
