@@ -25,7 +25,7 @@ type faulty struct {
 
 	epoch string // that it says it has
 
-	away                                  atomic.Bool
+	away, silent                          atomic.Bool
 	loads                                 atomic.Int64
 	dropped, doubled, moved, ended, turns atomic.Int64
 }
@@ -103,7 +103,7 @@ func (f *faulty) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
 			time.Sleep(rand.N(f.slow))
 		}
 		switch {
-		case chance(f.drop):
+		case f.silent.Load() || chance(f.drop):
 			f.dropped.Add(1)
 			return
 		case held == nil && chance(f.late):

@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -53,13 +54,16 @@ func (q *queuer) replay(t *testing.T, but int) {
 	}
 }
 
-func queuing(t *testing.T) (*queuer, *poolkeeper.Store, poolkeeper.Ref) {
+func queuing(t *testing.T, loading ...time.Duration) (*queuer, *poolkeeper.Store, poolkeeper.Ref) {
 	t.Helper()
 	store := memstore.New(nil)
 	if err := store.Restore(t.Context(), filled(3)); err != nil {
 		t.Fatal(err)
 	}
 	q := &queuer{faulty: &faulty{Store: store}}
+	if len(loading) > 0 {
+		q.loading = loading[0]
+	}
 	st := poolkeeper.New(over(t, q, time.Now), nil)
 	t.Cleanup(func() { st.Close() })
 	return q, st, poolkeeper.Ref{Type: "claude-kiro-oauth", ID: "00000000-0000-4000-8000-000000000001"}
@@ -212,5 +216,68 @@ func TestQueuedAtTheStart(t *testing.T) {
 		if got := usageOf(t, st, ref); got != base+7 {
 			t.Errorf("replayed: %d, want %d", got, base+7)
 		}
+	})
+}
+
+// TestLiftedWhenCurrent: until the copy has what was queued from the store, that is
+// shown, however long it takes.
+func TestLiftedWhenCurrent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, st, ref := queuing(t, 4*time.Second)
+		base := usageOf(t, st, ref)
+		q.cut()
+		synctest.Wait()
+		if _, err := st.Usage(t.Context(), ref, 5); err != nil {
+			t.Fatal(err)
+		}
+		q.away.Store(false)
+		time.Sleep(20 * time.Second)
+		q.silent.Store(true) // nothing is told, and what is loaded takes long
+		q.replay(t, 0)
+		for range 200 {
+			time.Sleep(50 * time.Millisecond)
+			if v, err := st.View(t.Context()); err != nil || v.Provider(ref).Count(poolkeeper.UsageCount) != base+5 {
+				t.Fatalf("the view has %d, want %d, %v", v.Provider(ref).Count(poolkeeper.UsageCount), base+5, err)
+			}
+		}
+	})
+}
+
+// TestAnotherStoreIsFollowed: the store that was put in the place of another one has
+// revisions of its own, and is followed at once.
+func TestAnotherStoreIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, st, ref := queuing(t)
+		direct := poolkeeper.New(q.Store, nil)
+		for range 5 {
+			if _, err := direct.Usage(t.Context(), ref, 1000); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := direct.PutToken(t.Context(), ref, fmt.Appendf(nil, `{"at":%d}`, time.Now().UnixNano()), poolkeeper.Always); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		next := memstore.New(nil)
+		if err := next.Restore(t.Context(), filled(3)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := poolkeeper.New(next, nil).PutToken(t.Context(), ref, []byte(`{"at":0}`), poolkeeper.Always); err != nil {
+			t.Fatal(err)
+		}
+		q.cut()
+		synctest.Wait()
+		was := q.Store
+		q.Store = next
+		q.away.Store(false)
+		time.Sleep(time.Second)
+		want := filled(3).Provider(ref).Count(poolkeeper.UsageCount)
+		if got := usageOf(t, st, ref); got != want {
+			t.Errorf("the count is %d, want %d", got, want)
+		}
+		if tok, err := st.Token(t.Context(), ref); err != nil || string(tok.Data) != `{"at":0}` {
+			t.Errorf("the token is %s, %v", tok.Data, err)
+		}
+		was.Close()
 	})
 }
