@@ -67,6 +67,9 @@ func TestOlderRedisIsMended(t *testing.T) {
 			other := replaceOp("x", "y")
 			other.Key = poolkeeper.PoolKey("other")
 			r.must(r.b, other)
+			for range 20 { // which are applied again as one
+				r.must(r.b, useOp("c", 1))
+			}
 			want := r.load()
 			number, _ := strconv.Atoi(r.revisionOf(rigPool))
 			r.older()
@@ -422,15 +425,20 @@ func TestTurnEndsWriters(t *testing.T) {
 	}
 }
 
-// Redis may lose the turn as well, before anything was applied again: then the
-// repair begins anew, with what is missing now.
+// Redis may lose the turn as well, before anything was applied again, and go back
+// further: then the repair begins anew, with what is missing now.
 func TestLostAgainRightAfterTheTurn(t *testing.T) {
 	r := newRig(t)
 	tap := startTap(t, r.srv.Socket())
 	b := r.open(tap.url(), tenacious)
 	r.must(b, useOp("a", 1))
 	r.srv.DoString("SAVE")
+	oldest, err := os.ReadFile(filepath.Join(r.srv.Dir(), "dump.rdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	r.must(b, useOp("a", 10))
+	r.srv.DoString("SAVE")
 	r.must(b, useOp("a", 100))
 	r.must(b, useOp("b", 1000))
 	// The first request after the turn is held, and Redis goes back before it.
@@ -449,7 +457,11 @@ func TestLostAgainRightAfterTheTurn(t *testing.T) {
 	if ends == 0 {
 		t.Fatal("there was no turn")
 	}
-	r.older()
+	r.srv.Kill()
+	if err := os.WriteFile(filepath.Join(r.srv.Dir(), "dump.rdb"), oldest, 0o600); err != nil { // further back
+		t.Fatal(err)
+	}
+	r.srv.Restart()
 	tap.letGo()
 	r.counted("a", "116")
 	r.counted("b", "1000")
