@@ -12,7 +12,7 @@ import (
 )
 
 func replicated(o *redisstore.Options) {
-	o.Durability, o.CommandTimeout, o.RetryFor = redisstore.Replicated, 200*time.Millisecond, 900*time.Millisecond
+	o.Durability, o.CommandTimeout, o.RetryFor = redisstore.Replicated, 500*time.Millisecond, 1800*time.Millisecond
 }
 
 // With durability=replicated what is applied is on a replica. What no replica has is

@@ -22,7 +22,8 @@ func (b *Backlog) order(pool string) (s string) {
 // and what is lost for good is noted for ever.
 func TestRescue(t *testing.T) {
 	dir := t.TempDir()
-	b := opened(t, dir, nil)
+	opts := &Options{SegmentBytes: 4 << 10}
+	b := opened(t, dir, opts)
 	b.must(t, use("x", "a", 1))
 	b.must(t, use("y", "a", 1))
 	rescue := func(ops ...poolkeeper.Op) {
@@ -49,14 +50,24 @@ func TestRescue(t *testing.T) {
 	}
 	for _, anew := range []bool{false, true} {
 		if anew {
+			for i := range 200 { // what comes after it, and is of no use any more
+				n := b.must(t, document(fmt.Sprint(i), `{"filler":"filler"}`))
+				if err := b.Resolve([]uint64{n}, []poolkeeper.Result{{Status: poolkeeper.Applied}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first := b.journal.First()
 			if err := b.compact(); err != nil {
 				t.Fatal(err)
+			}
+			if b.journal.First() == first {
+				t.Error("nothing was given up")
 			}
 		}
 		if err := b.Close(); err != nil {
 			t.Fatal(err)
 		}
-		b = opened(t, dir, nil)
+		b = opened(t, dir, opts)
 		if got := b.order("x"); got != want {
 			t.Errorf("written anew %v: the order is %s, want %s", anew, got, want)
 		}
