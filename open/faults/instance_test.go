@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -83,7 +84,7 @@ func (in *instance) start() {
 		in.Fatal(err)
 	}
 	in.cmd = exec.Command(os.Args[0])
-	in.cmd.Env = append(os.Environ(), roleVariable+"=instance", specVariable+"="+string(text))
+	in.cmd.Env = append(os.Environ(), "GOTRACEBACK=all", roleVariable+"=instance", specVariable+"="+string(text))
 	in.cmd.Stdout, in.cmd.Stderr = &in.log, &in.log
 	if in.stdin, err = in.cmd.StdinPipe(); err == nil {
 		err = in.cmd.Start()
@@ -115,12 +116,19 @@ func (in *instance) end() {
 			in.Errorf("instance %s: %v", in.spec.Dir, in.err)
 		}
 	case <-time.After(90 * time.Second):
-		in.cmd.Process.Signal(syscall.SIGQUIT) // says what each goroutine is at
+		in.cmd.Process.Signal(syscall.SIGQUIT) // it says what each goroutine is at
 		<-in.done
 		text := in.log.String()
 		at := max(0, strings.Index(text, "SIGQUIT: quit"))
-		in.Errorf("instance %s has ops that wait, 90 s after everything was mended:\n%s", in.spec.Dir, text[at:min(len(text), at+64<<10)])
+		in.Errorf("instance %s has ops that wait, 90 s after everything was mended:\n%s", in.spec.Dir, busy(text[at:]))
 	}
+}
+
+// busy leaves out of what goroutines are at those that have nothing to do.
+func busy(text string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(text, "\n\n"), func(s string) bool {
+		return strings.Contains(s, "(*Queue).next(") || strings.Contains(s, "(idle") || strings.Contains(s, "goroutine running on other thread")
+	}), "\n\n")
 }
 
 // read reads what it has told by now.
