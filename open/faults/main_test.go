@@ -19,7 +19,7 @@ var (
 	faultsTime  = flag.Duration("faults.time", 0, "how long counters are under faults; 0: the bounded form of all tests")
 	faultsSeeds = flag.Int("faults.seeds", 1, "runs of what is random, each with a seed of its own")
 	faultsSeed  = flag.Uint64("faults.seed", 0, "the seed of the first one; 0: a random one")
-	faultsHole  = flag.Duration("faults.hole", 4*time.Second, "how long nothing is answered, in the test of that")
+	faultsHole  = flag.Duration("faults.hole", 2*time.Second, "how long nothing is answered, in the test of that")
 )
 
 // bounded reports whether the suite runs in its short form.
