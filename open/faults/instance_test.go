@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/replica/backlog"
 )
 
 // An instance is one after the other of the processes on one state directory, behind
@@ -106,6 +107,9 @@ func (in *instance) kill() {
 	in.stdin.Close()
 }
 
+// drainTime is how long the queues have to get empty, on a machine with much to do.
+const drainTime = 90 * time.Second
+
 // end has the process end in order, once nothing waits any more.
 func (in *instance) end() {
 	in.Helper()
@@ -115,12 +119,14 @@ func (in *instance) end() {
 		if in.err != nil {
 			in.Errorf("instance %s: %v", in.spec.Dir, in.err)
 		}
-	case <-time.After(90 * time.Second):
+	case <-time.After(drainTime):
 		in.cmd.Process.Signal(syscall.SIGQUIT) // it says what each goroutine is at
 		<-in.done
 		text := in.log.String()
 		at := max(0, strings.Index(text, "SIGQUIT: quit"))
-		in.Errorf("instance %s has ops that wait, 90 s after everything was mended:\n%s", in.spec.Dir, busy(text[at:]))
+		had, err := backlog.Inspect(filepath.Join(in.spec.Dir, "state", "journal"))
+		in.Errorf("instance %s has ops that wait, long after everything was mended: %+v, %v\n%s\n%s",
+			in.spec.Dir, had, err, text[max(0, at-4<<10):at], busy(text[at:]))
 	}
 }
 
