@@ -63,3 +63,19 @@ func TestReplayEndsUnderLoad(t *testing.T) {
 		t.Errorf("nothing was applied for 20 s after the store was back; there is %+v", log.State())
 	}
 }
+
+// An outage that is noticed by who asks for Info, before any op meets it, ends by
+// itself as any other.
+func TestOutageNoticedByInfo(t *testing.T) {
+	r := newRig(t)
+	q := r.queue(r.srv.SocketURL(), "", nil)
+	r.must(q, useOp("a", 1), poolkeeper.Applied)
+	r.srv.Stop()
+	r.eventually("Info tells of the outage", func() bool {
+		info, err := q.Info(t.Context())
+		return err == nil && info.Mode == poolkeeper.ModeDegraded
+	})
+	r.srv.Restart()
+	r.eventually("the store is there again", func() bool { return q.Mode() == poolkeeper.ModeOnline })
+	r.must(q, useOp("a", 1), poolkeeper.Applied)
+}

@@ -33,12 +33,20 @@ func (q *Queue) watch() {
 		case <-q.probe:
 		case <-again:
 		}
-		up = q.look()
+		up = q.lookOnce()
 	}
 }
 
-// look asks the store once whether it is there, and goes on accordingly.
-func (q *Queue) look() bool {
+// look asks the store whether it is there, and goes on accordingly; where it is not,
+// the watch goes on asking.
+func (q *Queue) look() {
+	if !q.lookOnce() {
+		q.suspect()
+	}
+}
+
+// lookOnce is a look of the watch.
+func (q *Queue) lookOnce() bool {
 	q.looking.Lock()
 	defer q.looking.Unlock()
 	next := q.examine()
