@@ -84,6 +84,8 @@ func TestRefusals(t *testing.T) {
 		"pools elsewhere":   {config(`{"PROVIDER_POOLS_FILE_PATH":"/etc/pools.json"}`), poolkeeper.ErrInvalid, "/etc/pools.json"},
 		"pools above":       {config(`{"PROVIDER_POOLS_FILE_PATH":"../configs/provider_pools.json"}`), poolkeeper.ErrInvalid, "../configs"},
 		"config directory":  {map[string]string{"configs/config.json/x": ""}, poolkeeper.ErrInvalid, "config.json"},
+		"the parent":        {map[string]string{"configs/server.js": "", "configs/configs/config.json": "{}"}, poolkeeper.ErrInvalid, "neither config.json nor provider_pools.json"},
+		"parent of pools":   {map[string]string{"configs/configs/provider_pools.json": "{}"}, poolkeeper.ErrInvalid, "a directory configs which has"},
 		"secret for a path": {config(`{"PROVIDER_POOLS_FILE_PATH":"{\"key\":\"SECRET\"}"}`), poolkeeper.ErrInvalid, "does not look like a path"},
 	} {
 		t.Run(name, func(t *testing.T) {

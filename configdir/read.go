@@ -37,7 +37,8 @@ func clock(now func() time.Time) int64 {
 //
 // What cannot be taken whole is refused, and then nothing is returned:
 // [poolkeeper.ErrInvalid] for a provider_pools.json or config.json that is
-// damaged or not what it must be, [poolkeeper.ErrTooLarge],
+// damaged or not what it must be, and for the parent of a configs/ directory in its
+// place, [poolkeeper.ErrTooLarge],
 // [poolkeeper.ErrNotFound] for the directory, [poolkeeper.ErrForbidden] for
 // what cannot be read. The error names file and place.
 func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Snapshot, *Report, error) {
@@ -49,6 +50,9 @@ func ReadDir(ctx context.Context, dir string, opts *ReadOptions) (*poolkeeper.Sn
 		return nil, nil, err
 	}
 	defer root.close()
+	if err := root.notParent(); err != nil {
+		return nil, nil, err
+	}
 	report := &Report{}
 	w := newWalker(ctx, root, report)
 	if w.most = opts.MaxBytes; w.most == 0 {

@@ -68,6 +68,21 @@ func openRoot(dir string) (*root, error) {
 	return r, nil
 }
 
+// notParent refuses the directory of a gateway where its configs/ is asked for: all
+// that a gateway consists of would be carried, and none of it read.
+func (r *root) notParent() error {
+	has := func(p string) bool {
+		_, err := r.dir.Lstat(p)
+		return err == nil
+	}
+	if has(path.Base(configFile)) || has(path.Base(poolsFile)) || !has(configFile) && !has(poolsFile) {
+		return nil
+	}
+	return r.refuse("", poolkeeper.ErrInvalid, "it has neither %s nor %s, and a directory %s which has",
+		path.Base(configFile), path.Base(poolsFile), Name).
+		WithHint("name that one: %s", show.Name(filepath.Join(r.given, Name)))
+}
+
 func (r *root) close() {
 	r.dir.Close()
 	if r.parent != nil {
