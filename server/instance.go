@@ -49,7 +49,7 @@ func (s *Server) instanceRoutes() []route {
 			answer: answerRule{kind: jsonAnswer, about: "what the service knows of itself", schema: instanceReport{}}, storeless: true, handle: s.describeInstance},
 		{method: http.MethodPost, path: base + "/import-mark", id: "mark-import", summary: "Say of the store that an import is unfinished, or is no longer", tag: tag,
 			body: &bodyRule{kind: smallBody, limit: maxTiny, about: "the run, and how it stands", schema: runBody{}, example: `{"run":"7d6f2c1e","unfinished":true}`}, answer: done, handle: s.markImport},
-		{method: http.MethodPost, path: base + "/recover", id: "recover", summary: "Put into a store that has lost everything what this instance has of it", tag: tag,
+		{method: http.MethodPost, path: base + "/recover", id: "recover", summary: "Put into a store that has lost everything what this instance has of it", tag: tag, codes: []string{"conflict", "exists"},
 			about:  "Or, with `adopt`, go on with the store that is there, whatever it holds. Either way what is queued is brought to it after that.",
 			body:   &bodyRule{kind: smallBody, limit: maxTiny, optional: true, about: "whether to go on with the store that is there", schema: recoverBody{}, example: `{"adopt":false}`},
 			answer: answerRule{kind: jsonAnswer, about: "what was put back, and by which instance", schema: poolkeeper.Recovered{}, example: `{"by":"this","pools":3,"providers":42,"tokens":40,"documents":4,"sessions":1,"files":2}`}, handle: s.recover},

@@ -78,3 +78,34 @@ func TestFlush(t *testing.T) {
 	// Where there are no files there is nothing to wait for.
 	start(t).want(200, "POST", "/flush", "")
 }
+
+// A lossy backend answers a recovery with what it is told.
+type lossy struct {
+	poolkeeper.Backend
+	adopt bool
+	err   error
+}
+
+func (l *lossy) Recover(_ context.Context, adopt bool) (poolkeeper.Recovered, error) {
+	l.adopt = adopt
+	return poolkeeper.Recovered{By: poolkeeper.RecoveredByThis, Pools: 3}, l.err
+}
+
+// TestRecover: each error of a recovery is an answer that is described.
+func TestRecover(t *testing.T) {
+	b := &lossy{Backend: memstore.New(nil)}
+	s := startOver(t, poolkeeper.New(b, nil))
+	if a := s.want(200, "POST", "/recover", ""); b.adopt || !strings.Contains(a.body, `"pools":3`) {
+		t.Errorf("adopt %v: %s", b.adopt, a.body)
+	}
+	s.want(200, "POST", "/recover", `{"adopt":true}`)
+	if !b.adopt {
+		t.Error("it was not told to adopt")
+	}
+	s.want(400, "POST", "/recover", `{"adopt":1}`)
+	for status, err := range map[int]error{412: poolkeeper.ErrConflict, 409: poolkeeper.ErrExists, 503: poolkeeper.ErrUnavailable, 403: poolkeeper.ErrForbidden} {
+		b.err = err
+		s.want(status, "POST", "/recover", "")
+	}
+	start(t).want(403, "POST", "/recover", "") // a store that does not lose anything by itself
+}

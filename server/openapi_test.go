@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -88,6 +89,45 @@ func TestOpenAPI(t *testing.T) {
 	slices.Sort(described)
 	if !slices.Equal(served, described) {
 		t.Errorf("served:\n%s\ndescribed:\n%s", strings.Join(served, "\n"), strings.Join(described, "\n"))
+	}
+}
+
+// TestPathsOfGuide: the table of paths in docs/api.md is that of the routes.
+func TestPathsOfGuide(t *testing.T) {
+	page, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "\n| path | methods |\n|---|---|\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var told, served []string
+	for row := range strings.SplitSeq(table, "\n") {
+		cells := strings.Split(row, "|")
+		paths, _, outside := strings.Cut(cells[1], ", outside of ")
+		for i, path := range strings.Split(paths, "`") {
+			if i%2 == 0 {
+				continue // what stands between two paths
+			}
+			if strings.Contains(paths, "/pools/{type}/{id}/usage") && !strings.HasPrefix(path, "/pools") {
+				path = "/pools/{type}/{id}" + path
+			}
+			if !outside {
+				path = base + path
+			}
+			for _, method := range []string{"GET", "PUT", "POST", "PATCH", "DELETE"} {
+				if strings.Contains(cells[2], method) {
+					told = append(told, method+" "+path)
+				}
+			}
+		}
+	}
+	for _, rt := range New(poolkeeper.New(memstore.New(nil), nil), &Options{Telemetry: silent{}}).routes {
+		served = append(served, rt.method+" "+rt.path)
+	}
+	slices.Sort(told)
+	slices.Sort(served)
+	if !slices.Equal(told, served) {
+		t.Errorf("told:\n%s\nserved:\n%s", strings.Join(told, "\n"), strings.Join(served, "\n"))
 	}
 }
 
