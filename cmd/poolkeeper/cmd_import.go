@@ -95,6 +95,8 @@ func (a *app) importDirectory(cmd *cobra.Command, opts *transfer.ImportOptions) 
 	defer st.Close()
 	if set.Backend == settings.BackendFile {
 		// The directory is the store, and so has what that has.
+		a.note("poolkeeper: the directory is itself the store, so there is nothing to bring anywhere")
+		a.note("hint: --redis-url or REDIS_URL names the Redis that it is to go to")
 		if err := flush(cmd.Context(), st); err != nil {
 			return nil, err
 		}

@@ -31,7 +31,7 @@ func TestRecoverCommand(t *testing.T) {
 			t.Fatal("there is no snapshot")
 		}
 	}
-	if _, errOut := expect(t, w.env, poolkeeper.ExitRefused, "", "recover"); !strings.Contains(errOut, "nothing is lost") {
+	if _, errOut := expect(t, w.env, poolkeeper.ExitRefused, "", "recover"); !strings.Contains(errOut, "nothing is lost") || !strings.Contains(errOut, "hint: there is nothing to put back") {
 		t.Errorf("with nothing lost: %s", errOut)
 	}
 	srv.FlushAll()

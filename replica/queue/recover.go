@@ -16,7 +16,8 @@ func (q *Queue) Recover(ctx context.Context, snap *poolkeeper.Snapshot) (other b
 		if errors.Is(q.Err(), poolkeeper.ErrUnavailable) {
 			return false, q.Err()
 		}
-		return false, poolkeeper.Errorf(poolkeeper.ErrConflict, "nothing is lost: the mode is %s", mode)
+		return false, poolkeeper.Errorf(poolkeeper.ErrConflict, "nothing is lost: the mode is %s", mode).
+			WithHint("there is nothing to put back; poolkeeper status says what the mode is")
 	}
 	known := q.log.Epoch()
 	fresh, err := q.open(ctx)
