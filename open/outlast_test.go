@@ -1,6 +1,10 @@
 package open_test
 
 import (
+	"bytes"
+	"log/slog"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -38,5 +42,25 @@ func TestCopy(t *testing.T) {
 	info, err := copied.Info(t.Context())
 	if err != nil || info.Backend != "redis" || info.Details["copy"] != "current" {
 		t.Errorf("Info: %+v, %v", info, err)
+	}
+}
+
+// TestCloseWithoutCopy: a store that never saw its Redis ends well, and there was
+// nothing of which a snapshot could have been written.
+func TestCloseWithoutCopy(t *testing.T) {
+	s := resolve(t, map[string]string{"REDIS_URL": "unix://" + filepath.Join(t.TempDir(), "nobody.sock")})
+	var log bytes.Buffer
+	st, err := open.Store(t.Context(), s, &open.Options{Outlast: true, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Usage(t.Context(), one, 1); err != nil {
+		t.Error(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Errorf("closed: %v", err)
+	}
+	if strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("the log:\n%s", log.String())
 	}
 }

@@ -79,7 +79,8 @@ func (o *outlasting) noticed(key poolkeeper.Key) {
 	}
 }
 
-// take waits for the copy: before there is one, there is nothing to be written.
+// take waits for the copy: before there is one, there is nothing to be written, and
+// nothing at the end of a store that never had one.
 func (o *outlasting) take(ctx context.Context) (*poolkeeper.Snapshot, error) {
 	for {
 		if snap := o.Base(); snap != nil {
@@ -89,7 +90,7 @@ func (o *outlasting) take(ctx context.Context) (*poolkeeper.Snapshot, error) {
 		closed := o.closed
 		o.mu.Unlock()
 		if closed {
-			return nil, errNoCopy
+			return nil, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -98,8 +99,6 @@ func (o *outlasting) take(ctx context.Context) (*poolkeeper.Snapshot, error) {
 		}
 	}
 }
-
-var errNoCopy = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "there is no copy of the store yet")
 
 // carried reads the carried files from Redis, which the copy does not have.
 func (o *outlasting) carried(ctx context.Context) (*poolkeeper.Snapshot, error) {
@@ -145,9 +144,7 @@ func (o *outlasting) Close() error {
 	o.mu.Unlock()
 	var err error
 	if k != nil {
-		if err = k.Close(); errors.Is(err, errNoCopy) {
-			err = nil
-		}
+		err = k.Close()
 	}
 	return errors.Join(err, o.Replica.Close())
 }

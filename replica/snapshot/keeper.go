@@ -87,7 +87,7 @@ type State struct {
 
 // Keep returns a Keeper of a directory, which is the Keeper's alone until it is
 // closed. take returns the state as it is; the Keeper does not change it, and nobody
-// else may. Where it fails, the last snapshot stays.
+// else may. Where it fails, or there is none (nil), the last snapshot stays.
 func Keep(dir string, take func(ctx context.Context) (*poolkeeper.Snapshot, error), opts *KeeperOptions) *Keeper {
 	k := &Keeper{dir: dir, take: take, wake: make(chan struct{}, 1), changed: true}
 	if opts != nil {

@@ -132,6 +132,9 @@ func (k *Keeper) attempt(ctx context.Context, all, files bool) (written, stale b
 	if err != nil {
 		return false, files, poolkeeper.Annotate(err, "write", "snapshot")
 	}
+	if snap == nil {
+		return false, files, nil
+	}
 	var shown *poolkeeper.Snapshot
 	if k.opts.Shown != nil {
 		if shown, err = k.opts.Shown(ctx); err != nil {
