@@ -63,6 +63,10 @@ func TestCompose(t *testing.T) {
 	if !slices.Equal(redis.Healthcheck.Test, []string{"CMD", "redis-cli", "ping"}) || redis.Healthcheck.Retries == 0 {
 		t.Errorf("redis: %+v", redis.Healthcheck)
 	}
+	// A service that goes on while Redis is away is well.
+	if !slices.Equal(service.Healthcheck.Test, []string{"CMD", "/usr/local/bin/poolkeeper", "status", "--serving"}) {
+		t.Errorf("the service: %+v", service.Healthcheck)
+	}
 	for name, s := range file.Services {
 		if len(s.Ports) == 0 || s.Restart != "unless-stopped" {
 			t.Errorf("%s: ports %v, restart %q", name, s.Ports, s.Restart)

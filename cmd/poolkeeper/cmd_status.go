@@ -17,7 +17,8 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	var serving bool
+	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the store, the connection to it, and every setting with its source",
 		Long: `Shows which store is used, whether it is reachable and initialised, and every
@@ -25,8 +26,11 @@ setting with the source that it came from. Nothing of it is secret. Where a serv
 runs, it is shown with its process and address, and says how its store is.
 
 Exit code 3 where the store is not reachable or not initialised, 1 where it
-refuses the credentials or this version; what is known is printed all the same.`,
+refuses the credentials or this version; what is known is printed all the same. With
+--serving it is 0 as long as requests are answered, as by a service that goes on
+while Redis is away: for health checks.`,
 		Example: `  poolkeeper status
+  poolkeeper status --serving
   REDIS_URL=redis://localhost:6379 poolkeeper status --json`,
 		Args: need(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,9 +42,14 @@ refuses the credentials or this version; what is known is printed all the same.`
 			if err := a.printStatus(info, set); err != nil {
 				return err
 			}
+			if serving && info.Serving {
+				return nil
+			}
 			return notReady
 		},
 	}
+	cmd.Flags().BoolVar(&serving, "serving", false, "exit with 0 where requests are answered, ready or not")
+	return cmd
 }
 
 // info describes the store, and says why it is not ready.

@@ -21,6 +21,7 @@ func TestRecoverCommand(t *testing.T) {
 	if _, errOut := expect(t, w.env, poolkeeper.ExitUnavailable, "", "recover"); !strings.Contains(errOut, "no service runs") || !strings.Contains(errOut, "import --config-dir") {
 		t.Errorf("without a service: %s", errOut)
 	}
+	expect(t, w.env, poolkeeper.ExitUnavailable, "", "status", "--serving", "--redis-url", "unix:///nobody.sock")
 	s := startService(t, w.env)
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) { // the files are in the first snapshot
 		found, err := filepath.Glob(filepath.Join(w.dir, "state", "snapshot", "*", "manifest.json"))
@@ -41,6 +42,7 @@ func TestRecoverCommand(t *testing.T) {
 	if said, _ := expect(t, w.env, poolkeeper.ExitUnavailable, "", "status"); !strings.Contains(said, "lost since") || !strings.Contains(said, "poolkeeper recover") {
 		t.Errorf("status: %s", said)
 	}
+	expect(t, w.env, 0, "", "status", "--serving")
 	if said, _ := expect(t, w.env, 0, "", "recover"); !strings.HasPrefix(said, "Put back 14 providers in ") {
 		t.Errorf("recover: %s", said)
 	}
