@@ -272,8 +272,10 @@ func refusal(t *testing.T, check *checker, op *operation, status string) {
 			}
 		})
 	case "409":
-		refused(func(_ *service, c *call) {
+		refused(func(s *service, c *call) {
 			switch op.OperationID {
+			case "recover":
+				s.store.err = poolkeeper.Errorf(poolkeeper.ErrExists, "the store has other content")
 			case "add-provider":
 				c.body = []byte(`{"uuid":"` + id + `"}`)
 			case "rename-provider":
