@@ -33,9 +33,11 @@ type overlays struct {
 	any    atomic.Bool                 // there are some of values
 }
 
-// news is that an op was queued, or with a result that it waits no more.
+// news is that an op was queued, that it may have been executed from now on, or with
+// a result that it waits no more.
 type news struct {
 	op      poolkeeper.QueuedOp
+	sent    bool
 	settled *poolkeeper.Result
 }
 
@@ -58,7 +60,7 @@ func (r *Replica) observe() {
 	r.over.poke = make(chan struct{}, 1)
 	r.over.counts = map[poolkeeper.Ref]int{}
 	r.over.keys = map[poolkeeper.Key]*overlay{}
-	q.Observe(r.over.queued, func(op poolkeeper.QueuedOp, res poolkeeper.Result) { r.over.add(news{op, &res}) })
+	q.Observe(r.over.queued, func(op poolkeeper.QueuedOp, res poolkeeper.Result) { r.over.add(news{op: op, settled: &res}) })
 	r.work.Go(func() {
 		for {
 			select {
@@ -71,23 +73,14 @@ func (r *Replica) observe() {
 	})
 }
 
-// queued is told of an op that was queued. Of one that may have been executed the
-// copy may have the counts already: they are shown when it is known.
-func (o *overlays) queued(op poolkeeper.QueuedOp, sent bool) {
-	if sent {
-		if op.Op.Kind == poolkeeper.OpUsage {
-			return
-		}
-		op.Op.N = 0
-	}
-	o.add(news{op: op})
-}
+// queued is told of an op that was queued, or is about to be sent.
+func (o *overlays) queued(op poolkeeper.QueuedOp, sent bool) { o.add(news{op: op, sent: sent}) }
 
 func (o *overlays) add(n news) {
 	o.mu.Lock()
 	op := &n.op.Op
 	ref := poolkeeper.Ref{Type: op.Key.Type, ID: op.ID}
-	switch plain := n.settled == nil && op.Kind == poolkeeper.OpUsage && op.IdempotencyKey == ""; {
+	switch plain := n.settled == nil && !n.sent && op.Kind == poolkeeper.OpUsage && op.IdempotencyKey == ""; {
 	case !plain:
 		clear(o.counts)
 	default:
@@ -128,6 +121,12 @@ func (r *Replica) layOverLocked() {
 	o.news = nil
 	clear(o.counts)
 	o.mu.Unlock()
+	sent := map[uint64]bool{}
+	for i := range all {
+		if all[i].sent {
+			sent[all[i].op.Entry] = true
+		}
+	}
 	moved := false
 	for i := range all {
 		n := &all[i]
@@ -135,6 +134,17 @@ func (r *Replica) layOverLocked() {
 			r.opts.Noticed(n.op.Op.Key)
 		}
 		if n.settled == nil {
+			if ov := o.keys[n.op.Op.Key]; n.sent && ov != nil && ov.waits[n.op.Entry] {
+				continue // it was laid over what surely was without it
+			}
+			// Of one that may have been executed the copy may have the counts already:
+			// they are shown when it is known.
+			if sent[n.op.Entry] {
+				if n.op.Op.Kind == poolkeeper.OpUsage {
+					continue
+				}
+				n.op.Op.N = 0
+			}
 			moved = r.lay(&n.op) || moved
 		} else if ov := o.keys[n.op.Op.Key]; ov != nil && ov.waits[n.op.Entry] {
 			delete(ov.waits, n.op.Entry)

@@ -52,6 +52,8 @@ type Observer struct {
 	// Queued is called for each op that becomes durable: an increment that was added
 	// to another one has its number. sent says that the store may have executed it.
 	Queued func(op poolkeeper.QueuedOp, sent bool)
+	// Sent is called for each that waits and is about to be sent.
+	Sent func(op poolkeeper.QueuedOp)
 	// Settled is called for each that waits no more, with what became of it.
 	Settled func(poolkeeper.QueuedOp, poolkeeper.Result)
 }

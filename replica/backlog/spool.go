@@ -94,6 +94,9 @@ func (b *Backlog) freeze(f *frozen) {
 	b.lanes[f.Key].frozen++
 	for _, op := range f.Ops {
 		if e := b.entries[op.Entry]; e != nil {
+			if b.hooks.Sent != nil && !e.touched {
+				b.hooks.Sent(e.QueuedOp)
+			}
 			e.frozen, e.touched = f.Number, true
 		}
 	}

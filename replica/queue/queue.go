@@ -191,7 +191,7 @@ func (q *Queue) waits(key poolkeeper.Key, on bool) {
 
 // Observe tells of each op that waits now, in the order of each key, and from then
 // on of each that is queued, and of each that waits no more. sent says that the
-// store may have executed it. The functions must not call the Queue; each may be
+// store may have executed it; where that comes later it is told again then. The functions must not call the Queue; each may be
 // nil, and takes the place of the one before.
 func (q *Queue) Observe(queued func(op poolkeeper.QueuedOp, sent bool), settled func(poolkeeper.QueuedOp, poolkeeper.Result)) {
 	first := true
@@ -202,6 +202,11 @@ func (q *Queue) Observe(queued func(op poolkeeper.QueuedOp, sent bool), settled 
 			}
 			if queued != nil {
 				queued(op, sent)
+			}
+		},
+		Sent: func(op poolkeeper.QueuedOp) {
+			if queued != nil {
+				queued(op, true)
 			}
 		},
 		Settled: func(op poolkeeper.QueuedOp, res poolkeeper.Result) {

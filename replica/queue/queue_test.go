@@ -36,7 +36,13 @@ func TestOutage(t *testing.T) {
 				events = append(events, fmt.Sprintf(format, args...))
 			}
 			q := r.queue(r.srv.SocketURL(), dir, nil)
-			q.Observe(func(op poolkeeper.QueuedOp, _ bool) { note("queued %s %s", op.Op.Kind, op.Op.Subject()) },
+			known := map[uint64]bool{}
+			q.Observe(func(op poolkeeper.QueuedOp, sent bool) {
+				if !sent || !known[op.Entry] {
+					note("queued %s %s", op.Op.Kind, op.Op.Subject())
+				}
+				known[op.Entry] = true
+			},
 				func(op poolkeeper.QueuedOp, res poolkeeper.Result) { note("settled %s %v", op.Op.Kind, res.Err) })
 			r.must(q, useOp("a", 1), poolkeeper.Applied)
 			r.srv.Stop()
