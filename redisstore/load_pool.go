@@ -42,21 +42,23 @@ func (r *reader) pool(typ string) error {
 	if err != nil {
 		return readError(err)
 	}
+	var p *poolkeeper.Pool
 	if size > maxAtOnce {
-		for range 10 {
-			p, whole, err := r.poolInParts(typ)
-			if err != nil {
-				return err
-			}
-			if whole {
-				r.snap.Pools[typ], r.whole[typ] = p, true
-				return nil
-			}
+		if p, err = r.poolSteady(typ); err != nil {
+			return err
 		}
 	}
-	p, err := r.poolAtOnce(typ)
-	if err != nil {
-		return err
+	if p == nil {
+		if p, err = r.poolAtOnce(typ); isOutage(err) {
+			// A server that is out of memory takes no command into a transaction, and
+			// answers single ones. Nobody writes then.
+			if q, again := r.poolSteady(typ); q != nil && again == nil {
+				p, err = q, nil
+			}
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if len(p.Providers) == 0 {
 		listed, err := r.readTypes(r.ctx)
@@ -69,6 +71,16 @@ func (r *reader) pool(typ string) error {
 	}
 	r.snap.Pools[typ], r.whole[typ] = p, true
 	return nil
+}
+
+// poolSteady reads a pool in parts; nil where it changes all the time.
+func (r *reader) poolSteady(typ string) (*poolkeeper.Pool, error) {
+	for range 10 {
+		if p, whole, err := r.poolInParts(typ); err != nil || whole {
+			return p, err
+		}
+	}
+	return nil, nil
 }
 
 func (r *reader) poolAtOnce(typ string) (*poolkeeper.Pool, error) {

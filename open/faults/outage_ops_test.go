@@ -33,17 +33,16 @@ func firstToken(g int) string {
 
 // A group is what is expected of one.
 type group struct {
-	gone      bool  // somebody has deleted its provider
-	usage     int64 // of the provider
-	fields    map[string]string
-	message   string // of the last error
-	cleared   bool   // a later decision of somebody else counts
-	document  map[string]string
-	config    string // its field there
-	token     string // the refresh token
-	tokenKept bool   // the one that it is now was put by somebody else
-	added     map[string]int64
-	aside     []string
+	gone     bool  // somebody has deleted its provider
+	usage    int64 // of the provider
+	fields   map[string]string
+	message  string // of the last error
+	cleared  bool   // a later decision of somebody else counts
+	document map[string]string
+	config   string // its field there
+	token    string // the refresh token
+	added    map[string]int64
+	aside    []string
 }
 
 func (g *group) clone() *group {
