@@ -212,12 +212,13 @@ func (s *spec) tell(log told, name string, res poolkeeper.Result) {
 	}
 }
 
-// read holds what is read against what is promised: once there was something to
-// read there always is, all of it, and nothing is followed by something older.
+// read holds what is read against what is promised: once there is a copy there always
+// is something to read, all of it, and nothing is followed by something older.
 func (s *spec) read(ctx context.Context, st *poolkeeper.Store, log told) {
-	had := false
+	copied := st.Backend().(poolkeeper.Viewer)
 	var seen [providerCount]int64
 	for ; ctx.Err() == nil; time.Sleep(2 * time.Millisecond) {
+		had := copied.View() != nil
 		view, err := st.View(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -228,7 +229,6 @@ func (s *spec) read(ctx context.Context, st *poolkeeper.Store, log told) {
 		case err != nil:
 			continue
 		}
-		had = true
 		for i := range providerCount {
 			p := view.Provider(refOf(i))
 			if p == nil {
