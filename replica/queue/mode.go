@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -74,7 +76,7 @@ func (q *Queue) turn(next state) (up bool) {
 		next.since = now
 	}
 	q.state = next
-	up = next.mode == poolkeeper.ModeOnline || next.mode == poolkeeper.ModeReplaying
+	up = sends(next.mode)
 	// An empty store says so itself to each caller, where there is nothing to serve
 	// meanwhile.
 	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.standby() || q.waiting.Load() > 0) || q.src.Load() == nil)
@@ -86,6 +88,11 @@ func (q *Queue) turn(next state) (up bool) {
 		}
 	}
 	return up
+}
+
+// sends reports whether ops are sent to the store in a mode.
+func sends(m poolkeeper.Mode) bool {
+	return m == poolkeeper.ModeOnline || m == poolkeeper.ModeReplaying
 }
 
 func (q *Queue) standby() bool { return q.opts.Standby != nil && q.opts.Standby() }
@@ -140,28 +147,69 @@ func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
 	}
 	info := state.info
 	if src := q.src.Load(); src != nil && !q.down.Load() {
-		var err error
-		if info, err = src.Info(ctx); err != nil {
-			return info, err
+		found, err := q.ask(ctx, src)
+		if ctx.Err() != nil {
+			return info, ctx.Err()
 		}
-		if !info.Ready && (state.mode == poolkeeper.ModeOnline || state.mode == poolkeeper.ModeReplaying) { // it has changed since
-			q.look()
-			q.mu.Lock()
-			state = q.state
-			q.mu.Unlock()
+		if info = found; err != nil {
+			info = state.info
+			info.Ready, info.Problem = false, err.Error()
+		}
+		if !info.Ready { // it has changed since
+			state = q.again(ctx)
 		}
 	}
 	if ctx.Err() != nil {
 		return info, ctx.Err()
 	}
+	// What was found by a look is for all who ask until the next one.
+	info.Details, info.Warnings = maps.Clone(info.Details), slices.Clone(info.Warnings)
 	q.describe(&info, state)
 	return info, nil
 }
 
+// soon is how long whoever asks for the facts waits for a store that was there when
+// it was last looked at, and as long again for the next look.
+const soon = time.Second
+
+func (q *Queue) ask(ctx context.Context, src Source) (poolkeeper.Info, error) {
+	ctx, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	return src.Info(ctx)
+}
+
+// again is the state after another look at a store that is not as it was; that before
+// it where the look takes long, as of a store that does not answer.
+func (q *Queue) again(ctx context.Context) state {
+	late := time.NewTimer(soon)
+	defer late.Stop()
+	for range 2 { // a look may be under way that began too early
+		q.mu.Lock()
+		now, ended := q.state, q.ended
+		q.mu.Unlock()
+		if !sends(now.mode) {
+			return now
+		}
+		q.suspect()
+		select {
+		case <-ended:
+			continue
+		case <-late.C:
+		case <-ctx.Done():
+		case <-q.ctx.Done():
+		}
+		break
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state
+}
+
 func (q *Queue) describe(info *poolkeeper.Info, state state) {
 	info.Mode, info.Since = state.mode, state.since.UnixMilli()
-	// Where the store is asked and is ready, or what can wait is queued.
-	info.Serving = info.Ready || q.down.Load() && state.mode.Queues()
+	// Where the store is asked and is ready, or what can wait is queued. Of one that has
+	// stopped to answer it is, too, before a look has found that out.
+	info.Serving = info.Ready || sends(state.mode) || q.down.Load() && state.mode.Queues()
 	if state.err != nil && (q.down.Load() || state.mode == poolkeeper.ModeLost) { // else the store itself was asked
 		info.Ready = false
 		if info.Problem == "" || errors.Is(state.err, poolkeeper.ErrLost) {

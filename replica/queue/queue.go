@@ -79,7 +79,8 @@ type Queue struct {
 	paused bool                         // nothing is replayed
 	closed bool
 	state  state
-	adopt  string // the epoch that somebody has said is the right one
+	ended  chan struct{} // closed when the next look has ended
+	adopt  string        // the epoch that somebody has said is the right one
 }
 
 var _ poolkeeper.Backend = (*Queue)(nil)
@@ -91,7 +92,7 @@ type opened struct{ Source }
 // the Queue's from then on. Any other error of open is that of New, and so is
 // ErrInvalid where the backlog is that of another store.
 func New(ctx context.Context, open func(context.Context) (Source, error), log *backlog.Backlog, opts *Options) (*Queue, error) {
-	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, rescued: map[poolkeeper.Key]bool{}, empty: map[poolkeeper.Key]*draining{}, probe: make(chan struct{}, 1)}
+	q := &Queue{open: open, log: log, status: poolkeeper.Queued, dirty: map[poolkeeper.Key]bool{}, rescued: map[poolkeeper.Key]bool{}, empty: map[poolkeeper.Key]*draining{}, probe: make(chan struct{}, 1), ended: make(chan struct{})}
 	if opts != nil {
 		q.opts = *opts
 	}

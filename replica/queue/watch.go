@@ -59,6 +59,8 @@ func (q *Queue) lookOnce() bool {
 	if up {
 		q.wake.Broadcast()
 	}
+	close(q.ended)
+	q.ended = make(chan struct{})
 	q.mu.Unlock()
 	return up
 }
