@@ -13,6 +13,7 @@ import (
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/client"
+	"github.com/poolkeeper/poolkeeper/filestore"
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
 	"github.com/poolkeeper/poolkeeper/memstore"
 	"github.com/poolkeeper/poolkeeper/redisstore"
@@ -95,6 +96,16 @@ func inMemory(_ testing.TB, now func() time.Time) poolkeeper.Backend {
 	return memstore.New(&memstore.Options{Now: now})
 }
 
+// onFiles opens stores in directories of their own.
+func onFiles(t testing.TB, now func() time.Time) poolkeeper.Backend {
+	s, err := filestore.Open(context.Background(), filepath.Join(t.TempDir(), "configs"), &filestore.Options{Lag: time.Millisecond, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
 // inRedis opens stores under prefixes of their own on one Redis.
 func inRedis(t *testing.T) func(testing.TB, func() time.Time) poolkeeper.Backend {
 	url := redistest.Start(t).SocketURL()
@@ -113,6 +124,7 @@ func TestModel(t *testing.T)        { storetest.Model(t, harness(inMemory, true,
 func TestLinearizable(t *testing.T) { storetest.Linearizable(t, harness(inMemory, true, serve)) }
 func TestLimits(t *testing.T)       { storetest.Limits(t, harness(inMemory, true, serve)) }
 
+func TestConformanceOnFiles(t *testing.T) { storetest.Run(t, harness(onFiles, true, serveSocket)) }
 func TestConformanceOnRedis(t *testing.T) { storetest.Run(t, harness(inRedis(t), false, serveSocket)) }
 func TestModelOnRedis(t *testing.T)       { storetest.Model(t, harness(inRedis(t), false, serve)) }
 func TestLinearizableOnRedis(t *testing.T) {
