@@ -62,6 +62,9 @@ func (r *Replica) succeeded(turn uint64) error {
 		}
 		r.values.forget()
 		clear(r.older)
+		for _, ov := range r.over.keys { // what it is loaded with now has all that was applied until now
+			ov.applied = min(ov.applied, 1)
+		}
 	}
 	for _, key := range everyValue {
 		if key != poolkeeper.MetaKey {

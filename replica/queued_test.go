@@ -281,3 +281,38 @@ func TestAnotherStoreIsFollowed(t *testing.T) {
 		was.Close()
 	})
 }
+
+// Revisions begin again where another store was put in the place of the one that the
+// first of what waits was applied by: what was read is not held back by numbers of that,
+// and what is written is read.
+func TestQueuedForTheStoreBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, st, ref := queuing(t)
+		q.epoch, q.slow = "one", 50*time.Millisecond
+		q.cut()
+		time.Sleep(time.Second)
+		if _, err := st.Usage(t.Context(), ref, 3); err != nil {
+			t.Fatal(err)
+		}
+		// Applied by the store before, and more of it waits as that is lost.
+		op := poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: poolkeeper.PoolKey(ref.Type), ID: ref.ID, N: 1}
+		first := poolkeeper.QueuedOp{Entry: q.entry.Add(1), Op: op}
+		q.queued(first, false)
+		q.settled(first, poolkeeper.Result{Status: poolkeeper.Applied, Revision: poolkeeper.Revision{Number: 1_000_000}})
+		time.Sleep(time.Second)
+		q.epoch = "two"
+		q.away.Store(false)
+		time.Sleep(5 * time.Second)
+		q.replay(t, 0)
+		time.Sleep(5 * time.Second)
+		for range 20 {
+			was := usageOf(t, st, ref)
+			if _, err := st.Usage(t.Context(), ref, 1); err != nil {
+				t.Fatal(err)
+			}
+			if got := usageOf(t, st, ref); got != was+1 {
+				t.Fatalf("the count is %d after one more than %d was written", got, was)
+			}
+		}
+	})
+}
