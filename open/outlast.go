@@ -73,8 +73,8 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 // inspect refuses, before anything is made, what somebody has to mend first: a Redis
 // that refuses us, that holds what Poolkeeper did not write, or that is empty with
 // nothing to serve meanwhile. One that is away is none of that.
-func inspect(ctx context.Context, s *settings.Settings, opts *Options) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func inspect(whole context.Context, s *settings.Settings, opts *Options) error {
+	ctx, cancel := context.WithTimeout(whole, patience) // which is Redis': a big snapshot takes its time
 	defer cancel()
 	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, opts)
 	if err == nil {
@@ -84,7 +84,7 @@ func inspect(ctx context.Context, s *settings.Settings, opts *Options) error {
 	switch {
 	case err == nil, errors.Is(err, poolkeeper.ErrUnavailable), ctx.Err() != nil:
 		return nil
-	case errors.Is(err, poolkeeper.ErrUninitialized) && standby(ctx, s, nil) != nil:
+	case errors.Is(err, poolkeeper.ErrUninitialized) && standby(whole, s, nil) != nil:
 		return nil
 	}
 	return err
