@@ -137,8 +137,11 @@ func (w *work) prepareValues() {
 		args = append(args, w.batch.calls[i].row.args...)
 	}
 	decided := ""
-	if op := w.batch.calls[w.open[0]].op; (w.batch.queued || w.batch.again) && replaces(op) {
+	if op := w.batch.calls[w.open[0]].op; (w.batch.queued || w.batch.again) && op != nil {
 		decided = strconv.FormatInt(w.s.inRedisTime(op.At), 10)
+		if !replaces(op) {
+			decided = "-" + decided
+		}
 	}
 	args = append(args, decided)
 	w.request = &request{script: valueScript, keys: []string{w.key}, args: args}

@@ -124,6 +124,7 @@ func (s *spec) run() error {
 	}
 	for _, a := range pending.Aside {
 		log.line("w %s %s %s", a.Kind, a.Reason, a.Of)
+		fmt.Fprintln(os.Stderr, "set aside:", a.Kind, a.Of, a.Text)
 	}
 	if err := st.Close(); err != nil {
 		log.line("x close: %v", err)

@@ -39,6 +39,7 @@ type group struct {
 	message  string // of the last error
 	cleared  bool   // a later decision of somebody else counts
 	document map[string]string
+	putLater bool   // somebody else has put the document after all that is queued
 	config   string // its field there
 	token    string // the refresh token
 	added    map[string]int64
@@ -97,7 +98,13 @@ func changeOf(n, groups int) change {
 	case 2:
 		return change{"document", func(ctx context.Context, st *poolkeeper.Store) (poolkeeper.Result, error) {
 			return st.PutDocument(ctx, doc, fmt.Appendf(nil, `{"n":%d}`, n), poolkeeper.Always)
-		}, func(g *group) { g.document = map[string]string{"n": number} }}
+		}, func(g *group) {
+			if g.putLater {
+				g.setAside(poolkeeper.OpPut, "conflict", poolkeeper.DocumentKey(doc).String())
+				return
+			}
+			g.document = map[string]string{"n": number}
+		}}
 	case 3:
 		return change{"decision", func(ctx context.Context, st *poolkeeper.Store) (poolkeeper.Result, error) {
 			return st.Error(ctx, ref, poolkeeper.Failure{Message: "e" + number, Threshold: &none})

@@ -128,7 +128,7 @@ func elsewhere(t *testing.T, st *poolkeeper.Store, groups int) []*group {
 			g.added[fmt.Sprintf("x%d-0", i)] = 0
 		case 7:
 			_, err = st.PutDocument(ctx, groupDocument(i), []byte(`{"other":1}`), poolkeeper.Always)
-			g.document["other"] = "1"
+			g.document["other"], g.putLater = "1", true
 		case 8:
 			_, err = st.Success(ctx, ref, 0, "")
 			g.cleared = true
@@ -215,6 +215,9 @@ func (w *wanted) check() {
 
 // groupOf is the group that a subject names.
 func groupOf(of string) (int, error) {
+	if name, ok := strings.CutPrefix(of, "document d"); ok {
+		return strconv.Atoi(strings.TrimSuffix(name, ".json"))
+	}
 	_, id, _ := strings.Cut(of, "outage")
 	_, id, _ = strings.Cut(id, " ")
 	id, _, _ = strings.Cut(strings.TrimLeft(id, "gx"), "-")

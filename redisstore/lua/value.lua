@@ -5,13 +5,15 @@
 --   1 field   2 put or del   3 what the caller saw: absent, any, the SHA-1 of
 --   the bytes, or =<length> <revision> for one that is too big to be hashed here
 --   4 the bytes   5 expiry in ms, or ''; then when it was decided, in ms, where
---   it comes late, or ''
+--   it comes late, or ''; with a - before it where it builds on what is there
 -- Results: for each row 1, 0 where nothing had to change, ~ where the value is not
 -- as the caller saw it, or < where somebody else has changed it after that time.
 local hash, m = ARGV[FIRST] == '1', tonumber(ARGV[FIRST + 1])
 local results, body, plan = {}, {}, {}
 local decided = ARGV[FIRST + 2 + 5 * m]
 local since, author = '0', WRITER
+local builds = string.sub(decided, 1, 1) == '-'
+if builds then decided = string.sub(decided, 2) end
 if decided ~= '' then since, author = string.match(redis.call('HGET', KEYS[1], 'at') or '0 -', '^(%d+) (%S+)$') end
 for i = 1, m do
   local at = FIRST + 2 + 5 * (i - 1)
@@ -30,7 +32,7 @@ for i = 1, m do
   end
   if not fits then
     results[i] = '~'
-  elseif decided ~= '' and author ~= WRITER and tonumber(since) > tonumber(decided) then
+  elseif decided ~= '' and not builds and author ~= WRITER and tonumber(since) > tonumber(decided) then
     results[i] = '<'
   elseif op == 'del' then
     results[i] = cur and '1' or '0'
@@ -57,7 +59,9 @@ end
 local answer = finish(table.concat(results, ','), #plan > 0 and 'value' or '', table.concat(body))
 local last = plan[#plan]
 if last and not hash then
-  redis.call('HSET', KEYS[1], 'at', (decided ~= '' and decided or string.format('%.0f', clock())) .. ' ' .. WRITER)
+  local at = decided ~= '' and decided or string.format('%.0f', clock())
+  -- What comes late leaves the time of a later change as it is.
+  if decided == '' or tonumber(since) <= tonumber(decided) then redis.call('HSET', KEYS[1], 'at', at .. ' ' .. WRITER) end
   -- What is remembered of a value outlives it, but not for ever.
   if not last[2] then
     redis.call('HDEL', KEYS[1], 'expiry')
