@@ -54,6 +54,9 @@ func (k keyspace) leftovers() string { return k.prefix + "leftovers:{" + k.meta(
 // another one have of that one.
 func (k keyspace) recovered() string { return k.prefix + "recovered:{" + k.meta() + "}" }
 
+// probe names what is written to see whether anything can be.
+func (k keyspace) probe() string { return k.prefix + "probe:{" + k.meta() + "}" }
+
 // value returns the key that holds a value, and the field in it where that is
 // a hash.
 func (k keyspace) value(key poolkeeper.Key) (name, field string) {

@@ -28,6 +28,9 @@ func (b *Backlog) append(ctx context.Context, op *poolkeeper.Op) (uint64, error)
 		return 0, &poolkeeper.Error{Err: poolkeeper.ErrClosed}
 	}
 	if l := b.lanes[op.Key]; l != nil {
+		if op.Key.IsValue() { // what stands behind was decided later, whenever its caller began
+			op.At = max(op.At, l.at)
+		}
 		if base := l.base(op); base != nil {
 			base.folding++
 			base.coming += op.N

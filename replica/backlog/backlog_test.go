@@ -367,3 +367,28 @@ func TestOrder(t *testing.T) {
 		t.Errorf("they came out as %v", got)
 	}
 }
+
+// An op on a value that stands behind another one was decided later, also where its
+// caller began earlier, as it tried the store first.
+func TestDecidedInOrder(t *testing.T) {
+	b, err := Open("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	put := func(at int64) poolkeeper.Op {
+		return poolkeeper.Op{Kind: poolkeeper.OpPut, Key: poolkeeper.ConfigKey, Data: []byte(`{}`), At: at}
+	}
+	for _, at := range []int64{2000, 1000, 3000} {
+		if _, err := b.Append(t.Context(), put(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []int64
+	for _, op := range b.Take(poolkeeper.ConfigKey, 10) {
+		got = append(got, op.Op.At)
+	}
+	if want := []int64{2000, 2000, 3000}; !slices.Equal(got, want) {
+		t.Errorf("decided at %v, want %v", got, want)
+	}
+}

@@ -31,11 +31,13 @@ type lane struct {
 	entries []*entry
 	live    int               // those that are not gone
 	frozen  int               // requests on their way
+	at      int64             // when the last op was decided
 	tail    map[string]*entry // the increment that the next one of a provider is folded into
 }
 
 func (l *lane) add(e *entry) {
 	l.live++
+	l.at = max(l.at, e.Op.At)
 	if e.rescue != 0 { // in front of those that were not, or earlier
 		i := slices.IndexFunc(l.entries, func(o *entry) bool { return o.rescue < e.rescue })
 		if i < 0 {

@@ -82,6 +82,7 @@ func (q *Queue) catch(ctx context.Context, ops []poolkeeper.Op, results []poolke
 	if missed == 0 {
 		return
 	}
+	q.doubt.Store(true)
 	q.suspect()
 	done := map[poolkeeper.Key]int{} // the last op of the key that was applied
 	for i := range results {
@@ -178,6 +179,7 @@ func (q *Queue) apply(ctx context.Context, op *poolkeeper.Op) poolkeeper.Result 
 		case !away(res.Err):
 			return res
 		}
+		q.doubt.Store(true)
 		q.suspect()
 	}
 	return q.queue(ctx, op, waits)

@@ -64,6 +64,7 @@ type Queue struct {
 	resumed bool                    // the requests of the last process are on their way; of whoever looks
 	rescued map[poolkeeper.Key]bool // what the next store is to have and was queued; of whoever looks
 	down    atomic.Bool             // ops are not sent: the mode is one that queues
+	doubt   atomic.Bool             // a write was refused, and it is to be found out whether others are
 	waiting atomic.Int64            // keys that have ops
 	counts  counts
 	ctx     context.Context

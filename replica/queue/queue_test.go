@@ -381,3 +381,38 @@ func TestTogether(t *testing.T) {
 		t.Errorf("the document is %s", got)
 	}
 }
+
+// A store that is read and refuses writes is away for them: that is its mode, with the
+// reason, nobody waits for it, and when it is over what was queued is brought to it.
+func TestWritesRefused(t *testing.T) {
+	for name, c := range map[string]struct{ refuse, allow []string }{
+		"out of memory": {[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}},
+		"read-only":     {[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			q := r.queue(r.srv.SocketURL(), t.TempDir(), nil)
+			r.must(q, useOp("a", 1), poolkeeper.Applied)
+			r.srv.DoString(c.refuse...)
+			r.must(q, useOp("a", 10), poolkeeper.Queued)
+			r.eventually("it is degraded", func() bool { return q.Mode() == poolkeeper.ModeDegraded })
+			for i := range 20 {
+				r.must(q, putOp(fmt.Sprintf("d%d.json", i), `{}`), poolkeeper.Queued)
+			}
+			info, err := q.Info(t.Context())
+			if err != nil || info.Problem == "" || !info.Serving || info.Mode != poolkeeper.ModeDegraded {
+				t.Errorf("%+v, %v", info, err)
+			}
+			time.Sleep(300 * time.Millisecond) // looks go on, and find the same
+			if mode := q.Mode(); mode != poolkeeper.ModeDegraded {
+				t.Errorf("a little later it is %s", mode)
+			}
+			r.srv.DoString(c.allow...)
+			r.empty(q)
+			r.eventually("it is online", func() bool { return q.Mode() == poolkeeper.ModeOnline })
+			if got := r.state("a", "usageCount"); got != "11" {
+				t.Errorf("the counter is %s", got)
+			}
+		})
+	}
+}

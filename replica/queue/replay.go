@@ -58,6 +58,7 @@ func (q *Queue) work() {
 		}
 		more, wait := q.replay(key)
 		if wait {
+			q.doubt.Store(true)
 			q.suspect()
 			select {
 			case <-time.After(q.opts.Probe):

@@ -73,13 +73,19 @@ func (q *Queue) examine() state {
 		}
 	}
 	src := q.src.Load()
-	info, err := src.Info(q.ctx)
-	if err == nil && !info.Ready { // what keeps it from that is what a read meets
-		if _, err = src.Source.Load(q.ctx, poolkeeper.TypesKey); err == nil {
-			if info, err = src.Info(q.ctx); err == nil && !info.Ready {
-				err = poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s", info.Problem)
-			}
+	info := q.last()
+	_, err := src.Source.Load(q.ctx, poolkeeper.TypesKey) // what keeps it from being ready is what a read meets
+	if !errors.Is(err, poolkeeper.ErrUnavailable) {
+		var fail error
+		switch info, fail = src.Info(q.ctx); {
+		case err == nil && fail != nil:
+			err = fail
+		case err == nil && !info.Ready:
+			err = poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s", info.Problem)
 		}
+	}
+	if err == nil && q.doubt.Swap(false) {
+		err = q.writes(src.Source)
 	}
 	if errors.Is(err, poolkeeper.ErrLost) {
 		info, err = q.reopen(info)
@@ -88,6 +94,34 @@ func (q *Queue) examine() state {
 		err = q.accept(info)
 	}
 	return q.judge(info, err)
+}
+
+// last is what was found when the store was last looked at, but for what may have
+// changed since.
+func (q *Queue) last() poolkeeper.Info {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	info := q.state.info
+	if info.Backend == "" {
+		info = q.opts.Describe
+	}
+	info.Ready, info.Problem = false, ""
+	return info
+}
+
+// writes finds out whether a store that is read refuses writes. It is asked where one
+// was refused, and until that is over.
+func (q *Queue) writes(src Source) error {
+	w, ok := src.(interface{ Writable(context.Context) error })
+	if !ok {
+		return nil
+	}
+	err := w.Writable(q.ctx)
+	if errors.Is(err, poolkeeper.ErrUnavailable) {
+		q.doubt.Store(true)
+		return err
+	}
+	return nil
 }
 
 // accept takes a store that is ready for the one that the ops are for, if it is
