@@ -27,9 +27,10 @@ CRASH_EVERY ?= 5
 
 # Tests that `make test` runs without the race detector, under which they would take
 # most of its time: those of much content, the suite of backends on each further
-# kind of server, after one on which it runs with the detector, and the fault suite.
-PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OnFiles|OverHTTP|Secured)|TestFaults.*)$$
-PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./open/faults ./replica
+# kind of server, after one on which it runs with the detector, scripts that were run
+# with it before, and the fault suite.
+PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestScriptsThroughInstance|TestKilledInALongOutage|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OnRedis|OnFiles|OverHTTP|Secured)|TestFaults.*)$$
+PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./open/faults ./replica ./replica/queue
 
 .PHONY: help build man run transcript test test-node test-openapi test-plain test-exact test-faults soak check bench mutants fuzz lint clean
 

@@ -140,7 +140,7 @@ func TestCountersUnderFaults(t *testing.T) {
 			p.Up()
 		case "hole":
 			p.Blackhole(true)
-			time.Sleep(pause)
+			time.Sleep(pause + 1100*time.Millisecond) // longer than a command may take: so that something is queued
 			p.Blackhole(false)
 		case "pause":
 			r.srv.Pause()

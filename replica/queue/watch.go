@@ -73,15 +73,12 @@ func (q *Queue) examine() state {
 		}
 	}
 	src := q.src.Load()
-	info := q.last()
-	_, err := src.Source.Load(q.ctx, poolkeeper.TypesKey) // what keeps it from being ready is what a read meets
-	if !errors.Is(err, poolkeeper.ErrUnavailable) {
-		var fail error
-		switch info, fail = src.Info(q.ctx); {
-		case err == nil && fail != nil:
-			err = fail
-		case err == nil && !info.Ready:
-			err = poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s", info.Problem)
+	info, err := src.Info(q.ctx)
+	if err == nil && !info.Ready { // what keeps it from that is what a read meets
+		if err = q.read(src.Source); err == nil {
+			if info, err = src.Info(q.ctx); err == nil && !info.Ready {
+				err = poolkeeper.Errorf(poolkeeper.ErrForbidden, "%s", info.Problem)
+			}
 		}
 	}
 	if err == nil && q.doubt.Swap(false) {
@@ -96,17 +93,17 @@ func (q *Queue) examine() state {
 	return q.judge(info, err)
 }
 
-// last is what was found when the store was last looked at, but for what may have
-// changed since.
-func (q *Queue) last() poolkeeper.Info {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	info := q.state.info
-	if info.Backend == "" {
-		info = q.opts.Describe
+// briefly is how long a store that has just said that it is not ready is asked why.
+const briefly = 300 * time.Millisecond
+
+func (q *Queue) read(src Source) error {
+	ctx, cancel := context.WithTimeout(q.ctx, briefly)
+	defer cancel()
+	_, err := src.Load(ctx, poolkeeper.TypesKey)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store does not answer")
 	}
-	info.Ready, info.Problem = false, ""
-	return info
+	return err
 }
 
 // writes finds out whether a store that is read refuses writes. It is asked where one
