@@ -29,7 +29,7 @@ CRASH_EVERY ?= 5
 # most of its time: those of much content, the suite of backends on each further
 # kind of server, after one on which it runs with the detector, scripts that were run
 # with it before, and the fault suite.
-PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestScriptsThroughInstance|TestKilledInALongOutage|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OnRedis|OnFiles|OverHTTP|Secured)|TestFaults.*)$$
+PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestScriptsThroughInstance|TestKilledInALongOutage|TestServerRefusesWrites|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OnRedis|OnFiles|OverHTTP|Secured)|TestFaults.*)$$
 PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./open/faults ./replica ./replica/queue
 
 .PHONY: help build man run transcript test test-node test-openapi test-plain test-exact test-faults soak check bench mutants fuzz lint clean

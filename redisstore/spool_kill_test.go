@@ -169,7 +169,10 @@ func TestSpoolWhenKilled(t *testing.T) {
 			spec := spoolSpec{URL: proxy.URL(), Spool: filepath.Join(dir, "spool"), Log: filepath.Join(dir, "log"), Step: step, To: ops}
 			killed := 0
 			for life := 0; ; life++ {
-				if spec.At = 1 + rnd.IntN(4); life == lives {
+				switch spec.At = 1 + rnd.IntN(4); life {
+				case 0: // so that one is killed, however few steps of the kind there are
+					spec.At = 1
+				case lives:
 					spec.Step = ""
 				}
 				err := runSpoolProcess(spec)
