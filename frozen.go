@@ -7,6 +7,10 @@ import "context"
 type QueuedOp struct {
 	Entry uint64 // from 1; 0 where the Spool has not seen it yet
 	Op    Op
+	// Origin says, in a form of the [Backend]'s own, as what its store had acknowledged
+	// the op before it lost it. Those that follow each other with the same one go to
+	// Replay together. It is forgotten where others of them were settled without the op.
+	Origin string
 }
 
 // A Frozen is a request of a [Backend] to its store, as it was sent or is about

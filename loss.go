@@ -32,9 +32,9 @@ func (l *Loss) Add(o Loss) {
 type Rescuer interface {
 	Spool
 	// Rescue makes ops durable that a store had acknowledged and has lost, all or
-	// none: in their order, and in front of all others of their key. They are
-	// replayed like any that are queued.
-	Rescue(key Key, ops []Op) error
+	// none, with their origin: in their order, and in front of all others of their key.
+	// It numbers them. They are replayed like any that are queued.
+	Rescue(key Key, ops []QueuedOp) error
 	// Lose notes a loss for good. It is synced before it returns.
 	Lose(l Loss) error
 }

@@ -31,7 +31,7 @@ func (a *account) add(seq uint64, ops, n, now int64) {
 	if ops == 0 && n == 0 {
 		return
 	}
-	if len(a.pages) == 0 || len(a.pages[len(a.pages)-1].rows) >= pageBytes {
+	if i := len(a.pages) - 1; i < 0 || len(a.pages[i].rows) >= pageBytes || a.pages[i].rows == nil {
 		a.pages = append(a.pages, page{from: seq, to: seq})
 		if i := len(a.pages) - 1 - maxRows; i >= 0 {
 			a.pages[i].rows = nil
@@ -43,6 +43,7 @@ func (a *account) add(seq uint64, ops, n, now int64) {
 		}
 	}
 	p := &a.pages[len(a.pages)-1]
+	seq = max(seq, p.to)
 	p.rows = binary.AppendUvarint(p.rows, seq-p.to)
 	p.rows = binary.AppendUvarint(p.rows, uint64(ops))
 	p.rows = binary.AppendUvarint(p.rows, uint64(n))

@@ -109,19 +109,24 @@ func (s *Store) applyOne(ctx context.Context, op *poolkeeper.Op, entry uint64) p
 
 // runtimeCall is the call of an op on runtime state.
 func runtimeCall(op *poolkeeper.Op, entry uint64) *call {
-	kind, size := usageBatch, 4*len(op.ID)+128
-	switch {
-	case op.Kind != poolkeeper.OpUsage:
-		kind, size = decideBatch, len(op.ID)*16+1024
-		if op.Message != nil {
-			size += len(*op.Message)
-		}
-	case op.IdempotencyKey != "":
-		kind, size = keyedBatch, 4*len(op.ID)+512
-	}
+	kind, size := kindOf(op)
 	c := newCall(kind, op, entry)
 	c.id, c.size = op.ID, size
 	return c
+}
+
+// kindOf is the kind of the batches that an op on runtime state can be in, and how
+// many bytes it adds to one at most.
+func kindOf(op *poolkeeper.Op) (batchKind, int) {
+	switch {
+	case op.Kind != poolkeeper.OpUsage && op.Message != nil:
+		return decideBatch, len(op.ID)*16 + 1024 + len(*op.Message)
+	case op.Kind != poolkeeper.OpUsage:
+		return decideBatch, len(op.ID)*16 + 1024
+	case op.IdempotencyKey != "":
+		return keyedBatch, 4*len(op.ID) + 512
+	}
+	return usageBatch, 4*len(op.ID) + 128
 }
 
 // submitRequest submits a prepared request. op is nil where it is not that of an

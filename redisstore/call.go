@@ -22,6 +22,7 @@ type batch struct {
 	queued bool      // the Spool has its ops: each request is frozen before it is sent
 	bare   bool      // its ops are none that a Spool takes
 	again  bool      // its ops are applied again, as Redis has lost them
+	origin string    // see origin.go
 }
 
 type batchKind uint8
@@ -37,14 +38,15 @@ const (
 
 // A call is one op on its way through a lane.
 type call struct {
-	kind  batchKind
-	size  int // bound of the bytes that it adds to a batch
-	op    *poolkeeper.Op
-	entry uint64   // the number of the op in the Spool; 0 where that does not have it
-	bare  bool     // it is none that a Spool takes
-	row   *request // what a value or solo batch sends for it
-	id    string   // the provider that it is for, after aliases
-	turns int      // how often it was sent on: to a new id, or with new literals
+	kind   batchKind
+	size   int // bound of the bytes that it adds to a batch
+	op     *poolkeeper.Op
+	entry  uint64   // the number of the op in the Spool; 0 where that does not have it
+	bare   bool     // it is none that a Spool takes
+	origin string   // of what Redis has lost, see origin.go
+	row    *request // what a value or solo batch sends for it
+	id     string   // the provider that it is for, after aliases
+	turns  int      // how often it was sent on: to a new id, or with new literals
 
 	next   *call // in incoming
 	came   time.Time
@@ -100,11 +102,17 @@ type request struct {
 	keys   []string // after ctl
 	args   []string // after the prelude's
 	field  string   // of a value row: fields of one batch are distinct
+	origin string   // that the script is to note
 }
 
 // takes reports whether the batch, of this size, has room for one more call.
-func (b *batch) takes(c *call, size int) bool {
-	if b.kind != c.kind || b.kind == soloBatch || b.kind == checkBatch || size+c.size > maxBatchBytes || b.queued != (c.entry != 0) || b.bare != c.bare {
+func (b *batch) takes(c *call, size, limit int) bool {
+	switch {
+	case b.kind != c.kind, b.kind == soloBatch, b.kind == checkBatch, b.queued != (c.entry != 0), b.bare != c.bare, b.origin != c.origin:
+		return false
+	case b.origin != "": // all of them, however many
+		return true
+	case len(b.calls) >= limit, size+c.size > maxBatchBytes:
 		return false
 	}
 	if b.kind == valueBatch {
@@ -146,7 +154,7 @@ func (b *batch) answerAll(err error) {
 // orphan is the batch without its callers, who are about to be let go: what is
 // found out about it later reaches nobody.
 func (b *batch) orphan() *batch {
-	o := &batch{kind: b.kind, formed: b.formed, queued: b.queued, bare: b.bare, again: b.again}
+	o := &batch{kind: b.kind, formed: b.formed, queued: b.queued, bare: b.bare, again: b.again, origin: b.origin}
 	for _, c := range b.calls {
 		op := c.op
 		if op != nil {

@@ -168,6 +168,20 @@ func (s *Store) checkSoon(l *lane) {
 	}()
 }
 
+// endedWriter stands for the sequence of a writer that was ended (turn.lua): what is
+// here of it stands in the place of the results.
+const endedWriter = "9007199254740991"
+
+// lastSequence reads which batch of a writer is the last one, from what Redis
+// remembers of it: "<sequence> <time> <revision>;<results>".
+func lastSequence(text string) (uint64, error) {
+	seq, rest, _ := strings.Cut(text, " ")
+	if seq == endedWriter {
+		_, seq, _ = strings.Cut(rest, ";")
+	}
+	return strconv.ParseUint(seq, 10, 64)
+}
+
 // look compares what was acknowledged with what Redis has. Nothing else of the lane
 // is in flight.
 func (w *work) look() *failure {
@@ -194,8 +208,7 @@ func (w *work) look() *failure {
 		return &failure{err: errEpoch}
 	}
 	for i := range accounts {
-		seq, _, _ := strings.Cut(textOr(got[i+1], "0"), " ")
-		if n, err := strconv.ParseUint(seq, 10, 64); err != nil || n < last[i] {
+		if n, err := lastSequence(textOr(got[i+1], "0")); err != nil || n < last[i] {
 			w.repair.CompareAndSwap(nil, &repair{})
 			return nil
 		}

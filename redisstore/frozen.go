@@ -13,11 +13,19 @@ import (
 // executed by the one that it was frozen with, which is kept beside it.
 const frozenVersion = 1
 
+// originVersion is that of a request with an origin, which stands before the rest.
+const originVersion = 2
+
 // encodeRequest writes the request under way for the Spool: texts and numbers
 // in the order in which decodeRequest reads them.
 func (w *work) encodeRequest(epoch string) []byte {
 	var e encoder
-	e.number(frozenVersion)
+	if w.request.origin == "" {
+		e.number(frozenVersion)
+	} else {
+		e.number(originVersion)
+		e.text(w.request.origin)
+	}
 	e.text(w.key, w.writer)
 	e.number(w.seq + 1)
 	e.text(epoch, w.request.script.name)
@@ -44,6 +52,7 @@ func (w *work) encodeRequest(epoch string) []byte {
 
 // A frozenRequest is one that was read.
 type frozenRequest struct {
+	origin                     string
 	key, writer, epoch, script string
 	seq                        uint64
 	kind                       batchKind
@@ -57,10 +66,15 @@ var errFrozen = poolkeeper.Errorf(poolkeeper.ErrDamaged, "a frozen request canno
 
 func decodeRequest(data []byte, ops int) (*frozenRequest, error) {
 	d := decoder{rest: data}
-	if d.number() != frozenVersion {
+	origin := ""
+	switch d.number() {
+	case frozenVersion:
+	case originVersion:
+		origin = d.text()
+	default:
 		return nil, errFrozen
 	}
-	r := &frozenRequest{key: d.text(), writer: d.text(), seq: d.number(), epoch: d.text(), script: d.text(), kind: batchKind(d.number())}
+	r := &frozenRequest{origin: origin, key: d.text(), writer: d.text(), seq: d.number(), epoch: d.text(), script: d.text(), kind: batchKind(d.number())}
 	r.keys, r.args = d.texts(), d.texts()
 	for range ops {
 		r.ids = append(r.ids, d.text())

@@ -42,13 +42,13 @@ func (w *work) prepareKeyed() *failure {
 }
 
 // unread are the providers of the open calls whose definitions are to be read,
-// for the first time or anew.
+// for the first time or anew: always where all are to be applied at once.
 func (w *work) unread() []string {
 	var ids []string
 	asked := map[string]bool{}
 	for _, i := range w.open {
 		c := w.batch.calls[i]
-		if k := w.know(c.id); (!k.loaded || c.turns > 0) && !asked[c.id] {
+		if k := w.know(c.id); (!k.loaded || c.turns > 0 || w.batch.origin != "") && !asked[c.id] {
 			asked[c.id] = true
 			ids = append(ids, c.id)
 		}

@@ -164,7 +164,7 @@ func (l *lane) take(limit int) *batch {
 	var b *batch
 	size, n := 0, 0
 	for _, c := range l.queue {
-		if b != nil && (len(b.calls) >= limit || !b.takes(c, size)) {
+		if b != nil && !b.takes(c, size, limit) {
 			break
 		}
 		n++
@@ -178,14 +178,22 @@ func (l *lane) take(limit int) *batch {
 			}
 		}
 		if b == nil {
-			b = &batch{kind: c.kind, formed: c.came, calls: make([]*call, 0, min(limit, len(l.queue)-n+1)), queued: c.entry != 0, bare: c.bare}
+			b = &batch{kind: c.kind, formed: c.came, calls: make([]*call, 0, min(limit, len(l.queue)-n+1)), queued: c.entry != 0, bare: c.bare, origin: c.origin}
 		}
 		b.calls = append(b.calls, c)
 		size += c.size
 	}
 	l.queue = slices.Delete(l.queue, 0, n)
+	if b != nil && b.origin != "" {
+		if ops, _ := splitOrigin(b.origin); len(b.calls) != ops {
+			b.fail(errParted)
+			return nil
+		}
+	}
 	return b
 }
+
+var errParted = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the caller gave up while ops that go out together were on their way")
 
 // claim takes the front, where nobody has it.
 func (l *lane) claim() bool { return l.front.CompareAndSwap(false, true) }

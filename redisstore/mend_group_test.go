@@ -1,7 +1,6 @@
 package redisstore_test
 
 import (
-	"reflect"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper/internal/redistest"
@@ -51,12 +50,7 @@ func TestSentinelSwitchIsMended(t *testing.T) {
 	r.older() // its replica follows it there
 	count := func() string { return (&rig{T: t, srv: g.Master()}).usageOf("b") }
 	eventually(t, "all is counted", func() bool { return count() == "20" })
-	// A replica that became the master before it had followed would have what was lost,
-	// and not what was applied again for it: see "What does not hold" in docs/faults.md.
-	eventually(t, "the replica has followed", func() bool {
-		return reflect.DeepEqual(g.Replica().HGetAll("t:ctl:{"+rigPool+"}"), g.Master().HGetAll("t:ctl:{"+rigPool+"}"))
-	})
-	g.Failover()
+	g.Failover() // to a replica that may have followed by then or not
 	r.must(b, useOp("b", 1))
 	defer func() {
 		if t.Failed() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -33,10 +34,10 @@ func (s *Store) Resume(f *poolkeeper.Frozen) error {
 	l.mu.Lock()
 	l.forget()
 	l.mu.Unlock()
-	b := &batch{kind: r.kind, formed: time.Now(), queued: true}
+	b := &batch{kind: r.kind, formed: time.Now(), queued: true, origin: r.origin}
 	w := &work{lane: l, batch: b, orphaned: true, sent: true, stuck: true,
 		sender:  &sender{writer: r.writer, seq: r.seq - 1, last: s.opts.Now(), resent: true, rowOf: r.rows},
-		request: &request{script: &script{r.script, string(f.Program), f.ProgramName}, keys: r.keys, args: r.args},
+		request: &request{script: &script{r.script, string(f.Program), f.ProgramName}, keys: r.keys, args: r.args, origin: r.origin},
 		frozen:  &frozen{Frozen: f, epoch: r.epoch}}
 	for i := range f.Ops {
 		op := &f.Ops[i]
@@ -130,6 +131,8 @@ func ofOp(err error) bool {
 // replay sends ops on runtime state through the lane, in as few batches as they
 // fit in.
 func (l *lane) replay(ctx context.Context, ops []poolkeeper.QueuedOp, results []poolkeeper.Result) *lane {
+	ops = slices.Clone(ops)
+	l.wholeOrigins(ops)
 	var newest, oldest *call
 	calls := make([]*call, len(ops))
 	for i := range ops {
@@ -138,6 +141,7 @@ func (l *lane) replay(ctx context.Context, ops []poolkeeper.QueuedOp, results []
 			continue
 		}
 		c := runtimeCall(op, ops[i].Entry)
+		c.origin = ops[i].Origin
 		if c.next = newest; oldest == nil {
 			oldest = c
 		}

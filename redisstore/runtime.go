@@ -200,7 +200,7 @@ func (w *work) prepareUsage() *failure {
 		if k.batch != w.batches {
 			k.batch, k.row = w.batches, len(w.rows)
 			w.rows = append(w.rows, usageRow{known: k, id: c.id, old: old})
-			if c.turns > 0 {
+			if c.turns > 0 || w.batch.origin != "" {
 				unknown = append(unknown, c.id)
 			}
 		}

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"encoding/binary"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +32,7 @@ type stretch struct {
 type keptOp struct {
 	op  *poolkeeper.Op
 	row *request
+	of  *owed // the batch that it was lost with; of ops that Redis has, nil
 }
 
 // An idTable numbers ids.
@@ -46,6 +48,8 @@ const (
 type tail struct {
 	stretches []*stretch // the oldest first
 	accounts  []*account // of each writer that this instance had here
+	origins   uint64     // how many there were
+	owed      []*owed    // what Redis has lost, in its order: it comes after the stretches
 	ids       *idTable
 	seen      uint64 // the number of the last revision that was acknowledged
 }
@@ -96,7 +100,8 @@ func (w *work) keepRows(rev poolkeeper.Revision, writer int, now int64, was []in
 	}
 	c := w.stretchFor(now)
 	before := len(c.data)
-	c.data = w.header(c.data, rev, writer, now, ops, uint64(rows))
+	b := keptBatch{writer: writer, seq: w.seq, number: rev.Number, counted: ops}
+	c.data = header(c.data, &b, now, rows)
 	for i := range w.rows {
 		r := &w.rows[i]
 		if !r.applied {
@@ -107,9 +112,7 @@ func (w *work) keepRows(rev poolkeeper.Revision, writer int, now int64, was []in
 		if r.old != "" { // it leads to the provider before its rename, and after
 			k = w.know(r.old)
 		}
-		c.data = binary.AppendUvarint(c.data, w.number(k))
-		c.data = binary.AppendUvarint(c.data, uint64(r.n))
-		c.data = binary.AppendVarint(c.data, r.at-now)
+		c.data = appendRow(c.data, w.number(k), r.n, r.at-now)
 	}
 	w.grown(c, int64(len(c.data)-before))
 	return ops, n
@@ -141,8 +144,9 @@ func (w *work) keepCalls(rev poolkeeper.Revision, writer int, now int64, was []i
 	}
 	into := w.stretchFor(now)
 	before := len(into.data)
-	into.data = w.header(into.data, rev, writer, now, ops, 0)
-	into.data = binary.AppendUvarint(into.data, uint64(len(kept)))
+	b := keptBatch{writer: writer, seq: w.seq, number: rev.Number, counted: ops}
+	into.data = header(into.data, &b, now, 0)
+	into.data = appendNumber(into.data, len(kept))
 	into.ops = append(into.ops, kept...)
 	w.grown(into, size+int64(len(into.data)-before))
 	return ops, n
@@ -173,13 +177,23 @@ func sizeOf(op *poolkeeper.Op) int64 {
 
 // header begins a batch: writer, sequence, the number of the revision, when, how
 // many ops it was, and how many rows follow, or 0 for ops.
-func (w *work) header(b []byte, rev poolkeeper.Revision, writer int, now, ops int64, rows uint64) []byte {
-	b = binary.AppendUvarint(b, uint64(writer))
-	b = binary.AppendUvarint(b, w.seq)
-	b = binary.AppendUvarint(b, rev.Number)
-	b = binary.AppendUvarint(b, uint64(now))
-	b = binary.AppendUvarint(b, uint64(ops))
-	return binary.AppendUvarint(b, rows)
+func header(data []byte, b *keptBatch, at int64, rows int) []byte {
+	data = appendNumber(data, b.writer)
+	data = binary.AppendUvarint(data, b.seq)
+	data = binary.AppendUvarint(data, b.number)
+	data = binary.AppendUvarint(data, uint64(at))
+	data = binary.AppendUvarint(data, uint64(b.counted))
+	return appendNumber(data, rows)
+}
+
+func appendNumber(data []byte, n int) []byte { return binary.AppendUvarint(data, uint64(n)) }
+
+// appendRow writes a row: the number of the provider, what it adds, and how much
+// later than the batch it was.
+func appendRow(data []byte, id uint64, n, later int64) []byte {
+	data = binary.AppendUvarint(data, id)
+	data = binary.AppendUvarint(data, uint64(n))
+	return binary.AppendVarint(data, later)
 }
 
 // number is that of an id in the table.
@@ -272,6 +286,21 @@ type keptBatch struct {
 	ops     []keptOp
 	whole   bool   // they were kept as they are
 	raw     []byte // what the stretch says of it
+}
+
+// sum is what the batch has added to usageCount.
+func (b *keptBatch) sum() (n int64) {
+	for _, k := range b.ops {
+		if k.op != nil {
+			n += counts(k.op)
+		}
+	}
+	return n
+}
+
+// isRuntime reports whether all ops of the batch are on runtime state.
+func (b *keptBatch) isRuntime() bool {
+	return !slices.ContainsFunc(b.ops, func(k keptOp) bool { return k.op == nil || !k.op.IsRuntime() })
 }
 
 // batches reads a stretch. Increments become ops again.

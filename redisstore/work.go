@@ -63,6 +63,9 @@ func (w *work) step() bool {
 				w.batch.finish()
 				return true
 			}
+			if w.batch.origin != "" {
+				w.withOrigin()
+			}
 			w.letGo()
 		}
 		epoch, err := w.s.ready(context.Background())
@@ -80,7 +83,7 @@ func (w *work) step() bool {
 		keys := append([]string{w.s.ctl(w.key)}, w.request.keys...)
 		publish, channel := w.s.channel(epoch, w.key)
 		args := append([]string{epoch, w.writer, strconv.FormatUint(w.seq+1, 10), w.flags(),
-			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel}, w.request.args...)
+			strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel}, w.request.withOrigin()...)
 		answer, err := w.send(keys, args)
 		w.tries++
 		if f := classify(err); f != nil {
@@ -100,6 +103,14 @@ func (w *work) step() bool {
 			}
 			if err != nil {
 				return w.fail(err)
+			}
+		case strings.HasPrefix(answer, "HERE "), answer == "PART":
+			w.sent, w.request, w.fresh, w.tries = false, nil, false, 0
+			if err := w.present(answer); err != nil {
+				return w.fail(err)
+			}
+			if w.frozen != nil {
+				w.frozen.results = w.outcome(nil)
 			}
 		case answer == "LOST" && w.own() && w.s.keepsTail():
 			return w.isBehind(epoch)
@@ -188,6 +199,9 @@ func (w *work) flags() string {
 	}
 	if w.s.opts.Durability == Replicated {
 		flags += "r"
+	}
+	if w.request.origin != "" {
+		flags += "o"
 	}
 	return flags
 }
@@ -338,8 +352,8 @@ func (w *work) accept(answer string, used bool) error {
 		w.batch.calls[w.open[0]].answerText(results, rev)
 		w.open = w.open[:0]
 	}
-	if used && err == nil {
-		w.keep(rev, was)
+	if err == nil {
+		w.credit(rev, was, used, results)
 	}
 	return err
 }

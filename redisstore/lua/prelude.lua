@@ -6,7 +6,9 @@
 -- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
 -- ARGV[3]  sequence of the batch      ARGV[7]  channel
 -- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before;
---          q: its ops were queued; r: a replica is to have it
+--          q: its ops were queued; r: a replica is to have it; o: it begins with
+--          an origin: " <writer> <from> <to>" for each of the writers, which were
+--          ended, that its ops were acknowledged as before Redis lost them
 --
 -- Answers with a text:
 --   OK <revision>;<results>   applied now, or before under this sequence
@@ -17,9 +19,13 @@
 --   EPOCH   K belongs to a store of another epoch
 --   LOST    K misses batches of this writer that were acknowledged
 --   OLD     a later batch of this writer was applied already
+--   HERE <revision>   all ops are here already, as its origin says
+--   PART    some of them are
 -- All but OK write nothing. A revision is "<number> <writer> <sequence>".
 local EPOCH, WRITER, SEQ, NOW = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
-local FIRST = 8 -- the first argument of the script's own
+local FIRST, ORIGIN = 8, nil -- the first argument of the script's own
+if string.find(ARGV[4], 'o', 1, true) then FIRST, ORIGIN = 9, ARGV[8] end
+local ENDED = '9007199254740991' -- in place of the sequence of a writer that was ended: above any
 local LIFE = 2592000000 -- a writer is remembered for 30 days
 local ctl = redis.call('HMGET', KEYS[1], 'epoch', 'rev', 'srev', 'w:' .. WRITER, 'sweep', 'dead')
 
@@ -43,6 +49,24 @@ do
   elseif seq > last + 1 then
     return 'LOST'
   end
+end
+
+-- last is the last batch of a writer that is here, under its own name or as one that
+-- was applied again.
+local function last(writer)
+  local seq, results = string.match(redis.call('HGET', KEYS[1], 'w:' .. writer) or '', '^(%d+) %d+ [^;]*;(.*)$')
+  if seq == ENDED then seq = results end
+  return tonumber(seq) or 0
+end
+
+if ORIGIN then
+  local all, none = true, true
+  for writer, from, to in string.gmatch(ORIGIN, '(%S+) (%d+) (%d+)') do
+    local n = last(writer)
+    if n < tonumber(to) then all = false end
+    if n >= tonumber(from) then none = false end
+  end
+  if not none then return all and 'HERE ' .. (ctl[2] or '0') or 'PART' end
 end
 
 -- netstring frames a text for a publication.
@@ -89,6 +113,12 @@ local function finish(results, kind, body, structural)
   local answer = rev .. ';' .. results
   set[#set + 1] = 'w:' .. WRITER
   set[#set + 1] = SEQ .. ' ' .. string.format('%.0f', clock()) .. ' ' .. answer
+  if ORIGIN and not string.find(',' .. results, ',[?>]') then
+    for writer, to in string.gmatch(ORIGIN, '(%S+) %d+ (%d+)') do
+      set[#set + 1] = 'w:' .. writer
+      set[#set + 1] = ENDED .. ' ' .. string.format('%.0f', clock()) .. ' 0;' .. to
+    end
+  end
   if not ctl[4] and redis.call('HLEN', KEYS[1]) > 512 then
     -- A new writer pays for forgetting those that are long gone.
     local all, gone, now = redis.call('HGETALL', KEYS[1]), {}, clock()

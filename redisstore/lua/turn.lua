@@ -8,19 +8,17 @@
 -- ARGV  1 the other new writer   2 the number of the last revision that was seen
 --       3 what to publish: pool, value or types   then the old writers
 -- Results: for each old one the last sequence that is here, or 0.
-local ENDED = '9007199254740991' -- above any sequence
 local seen, kind = ARGV[FIRST + 1], ARGV[FIRST + 2]
 local results, n = {}, 0
 for i = FIRST + 3, #ARGV do
-  local last = redis.call('HGET', KEYS[1], 'w:' .. ARGV[i])
   n = n + 1
-  results[n] = last and string.match(last, '^%d+') or '0'
+  results[n] = string.format('%.0f', last(ARGV[i]))
 end
 if tonumber(string.match(ctl[2] or '0', '^%d+')) < tonumber(seen) then ctl[2] = seen .. ' ' .. WRITER .. ' 0' end
 local answer = finish(table.concat(results, ','), kind, '', kind == 'pool')
 local now = string.format('%.0f', clock())
 redis.call('HSET', KEYS[1], 'w:' .. ARGV[FIRST], '1 ' .. now .. ' 0;')
-for i = FIRST + 3, #ARGV do redis.call('HSET', KEYS[1], 'w:' .. ARGV[i], ENDED .. ' ' .. now .. ' 0;') end
+for i = FIRST + 3, #ARGV do redis.call('HSET', KEYS[1], 'w:' .. ARGV[i], ENDED .. ' ' .. now .. ' 0;' .. results[i - FIRST - 2]) end
 -- What is remembered of a value outlives it, but not for ever.
 local expiry = redis.call('HGET', KEYS[1], 'expiry')
 if expiry or redis.call('EXISTS', KEYS[2]) == 0 then

@@ -126,7 +126,7 @@ func (b *Backlog) Take(key poolkeeper.Key, most int) []poolkeeper.QueuedOp {
 	}
 	var took []*entry
 	for _, e := range l.entries {
-		if len(took) == most {
+		if n := len(took); n >= most && (e.Origin == "" || took[n-1].Origin != e.Origin) {
 			break
 		}
 		if !e.gone {

@@ -23,8 +23,8 @@ const (
 	dropRecord    = 'q' // TIME COUNT ENTRY…: given up because there was no room
 	ledgerRecord  = 'L' // JSON of all that was ever dropped
 	epochRecord   = 'e' // TEXT
-	rescueRecord  = 'R' // I OP: the I-th of ops that stand in front of all others of their key
-	againRecord   = 'V' // ENTRY FIRST OP: a copy of one; FIRST is the number of the first of them
+	rescueRecord  = 'R' // I ORIGIN OP: the I-th of ops that stand in front of all others of their key
+	againRecord   = 'V' // ENTRY FIRST ORIGIN OP: a copy of one; FIRST is the number of the first of them
 	lossRecord    = 'l' // JSON of what the store has lost for good
 	lossesRecord  = 'M' // JSON of all of that since ever
 )

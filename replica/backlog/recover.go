@@ -116,14 +116,18 @@ func (b *Backlog) replay(seq uint64, data []byte) bool {
 		}
 	case rescueRecord:
 		i, size := r.number(), len(r.rest)
+		origin := string(r.text())
 		b.found(seq, seq, size, r.op())
-		if b.entries[seq].rescue = seq - i; i >= seq {
+		e := b.entries[seq]
+		if e.rescue, e.Origin = seq-i, origin; i >= seq {
 			r.fail()
 		}
 	case againRecord:
 		n, first, size := r.number(), r.number(), len(r.rest)
+		origin := string(r.text())
 		b.found(n, seq, size, r.op())
-		if b.entries[n].rescue = first; first == 0 {
+		e := b.entries[n]
+		if e.rescue, e.Origin = first, origin; first == 0 {
 			r.fail()
 		}
 	case lossRecord:
@@ -193,7 +197,9 @@ func (b *Backlog) foundFrozen(seq uint64, size int, r *reader) {
 func (b *Backlog) foundSettled(seq uint64, r *reader) {
 	number, at := r.number(), int64(r.number())
 	delete(b.frozen, number)
-	for range r.count() {
+	count := r.count()
+	var left []*entry
+	for range count {
 		n, outcome := r.number(), r.number()
 		e := b.entries[n]
 		if e != nil && e.frozen != number {
@@ -203,6 +209,7 @@ func (b *Backlog) foundSettled(seq uint64, r *reader) {
 		case goesOn:
 			if e != nil {
 				e.frozen, e.touched = 0, true
+				left = append(left, e)
 			}
 			continue
 		case applied:
@@ -217,4 +224,5 @@ func (b *Backlog) foundSettled(seq uint64, r *reader) {
 			delete(b.entries, n)
 		}
 	}
+	parted(left, count)
 }

@@ -15,7 +15,7 @@ var _ poolkeeper.Rescuer = (*Backlog)(nil)
 // they were acknowledged before. They stand in front of all others of their key,
 // those of a later rescue in front of those of an earlier one, and nothing is added
 // to them.
-func (b *Backlog) Rescue(key poolkeeper.Key, ops []poolkeeper.Op) error {
+func (b *Backlog) Rescue(key poolkeeper.Key, ops []poolkeeper.QueuedOp) error {
 	if len(ops) == 0 {
 		return nil
 	}
@@ -29,16 +29,18 @@ func (b *Backlog) Rescue(key poolkeeper.Key, ops []poolkeeper.Op) error {
 	}
 	entries, records := make([]*entry, len(ops)), make([][]byte, len(ops))
 	for i := range ops {
-		data, err := poolkeeper.EncodeOp(&ops[i])
+		data, err := poolkeeper.EncodeOp(&ops[i].Op)
 		if err != nil {
 			return err
 		}
 		w := record(rescueRecord)
 		w.number(uint64(i))
-		entries[i], records[i] = &entry{QueuedOp: poolkeeper.QueuedOp{Op: ops[i]}, bytes: int64(len(data)) + overhead}, append(w, data...)
+		w.text([]byte(ops[i].Origin))
+		entries[i], records[i] = &entry{QueuedOp: ops[i], bytes: int64(len(data)+len(ops[i].Origin)) + overhead}, append(w, data...)
 	}
 	return b.write(context.Background(), func(first uint64) {
 		for i, e := range entries {
+			ops[i].Entry = first + uint64(i)
 			e.Entry, e.seq, e.rescue = first+uint64(i), first+uint64(i), first
 			b.enter(e)
 			b.queued(e.QueuedOp, true) // the copy has it, from before it was lost
@@ -102,6 +104,7 @@ func (b *Backlog) lossesRecord() []byte {
 func rescued(e *entry) []byte {
 	w := record(againRecord)
 	w.number(e.Entry, e.rescue)
+	w.text([]byte(e.Origin))
 	data, err := poolkeeper.EncodeOp(&e.Op)
 	if err != nil { // it was encoded before
 		panic(err)

@@ -1,6 +1,7 @@
 package backlog
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -12,7 +13,7 @@ func (b *Backlog) order(pool string) (s string) {
 	ops := b.Take(poolkeeper.PoolKey(pool), 100)
 	defer b.GiveBack(ops)
 	for _, op := range ops {
-		s += fmt.Sprintf("%d:%d ", op.Entry, op.Op.N)
+		s += fmt.Sprintf("%d:%d%s ", op.Entry, op.Op.N, op.Origin)
 	}
 	return s
 }
@@ -28,16 +29,20 @@ func TestRescue(t *testing.T) {
 	b.must(t, use("y", "a", 1))
 	rescue := func(ops ...poolkeeper.Op) {
 		t.Helper()
-		if err := b.Rescue(poolkeeper.PoolKey("x"), ops); err != nil {
+		var lost []poolkeeper.QueuedOp
+		for _, op := range ops {
+			lost = append(lost, poolkeeper.QueuedOp{Op: op, Origin: fmt.Sprint("o", len(ops))})
+		}
+		if err := b.Rescue(poolkeeper.PoolKey("x"), lost); err != nil {
 			t.Fatal(err)
 		}
 	}
-	rescue(use("x", "a", 10), use("x", "a", 11))
+	rescue(use("x", "a", 10), use("x", "a", 11), use("x", "c", 12))
 	b.must(t, use("x", "a", 2))
 	rescue(use("x", "a", 20), use("x", "b", 21))
 	b.must(t, use("x", "a", 4))
 	b.must(t, use("x", "b", 5))
-	const want = "6:20 7:21 3:10 4:11 1:7 9:5 "
+	const want = "7:20o2 8:21o2 3:10o3 4:11o3 5:12o3 1:7 10:5 "
 	if got := b.order("x"); got != want {
 		t.Errorf("the order is %s, want %s", got, want)
 	}
@@ -76,7 +81,92 @@ func TestRescue(t *testing.T) {
 		}
 	}
 	in, err := Inspect(dir)
-	if err != nil || len(in.Lost) != 1 || in.State.Ops != 7 {
+	if err != nil || len(in.Lost) != 1 || in.State.Ops != 8 {
 		t.Errorf("inspected: %+v, %v", in, err)
+	}
+}
+
+// Ops with one origin are taken together. What is left of them, when others of them
+// were settled, has it no more; where none was, all have.
+func TestOriginOfThoseTogether(t *testing.T) {
+	dir := t.TempDir()
+	b := opened(t, dir, nil)
+	x := poolkeeper.PoolKey("x")
+	var lost []poolkeeper.QueuedOp
+	for i := range 4 {
+		lost = append(lost, poolkeeper.QueuedOp{Op: use("x", fmt.Sprint("p", i), 1), Origin: []string{"one", "two"}[i/3]})
+	}
+	if err := b.Rescue(x, lost); err != nil {
+		t.Fatal(err)
+	}
+	b.must(t, use("x", "p", 1))
+	took := b.Take(x, 1)
+	if len(took) != 3 || took[2].Origin != "one" || took[2].Entry != lost[2].Entry {
+		t.Fatalf("taken is %+v", took)
+	}
+	settle := func(results ...poolkeeper.Result) {
+		t.Helper()
+		f := frozenOf(took...)
+		if err := b.Freeze(f); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Settle(f, results); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := func(want string) {
+		t.Helper()
+		b.GiveBack(took)
+		for range 2 {
+			if got := b.order("x"); got != want {
+				t.Errorf("the order is %s, want %s", got, want)
+			}
+			b.Close()
+			b = opened(t, dir, nil)
+		}
+	}
+	settle(make([]poolkeeper.Result, 3)...)
+	again("1:1one 2:1one 3:1one 4:1two 5:1 ")
+	took = b.Take(x, 3)
+	settle(poolkeeper.Result{}, ok, poolkeeper.Result{})
+	again("1:1 3:1 4:1two 5:1 ")
+}
+
+// Ops that a replay has taken do not go out before others that are rescued then.
+func TestRescuedIsNotOvertaken(t *testing.T) {
+	b := opened(t, "", nil)
+	x := poolkeeper.PoolKey("x")
+	b.must(t, use("x", "a", 1))
+	b.must(t, use("x", "b", 2))
+	took := b.Take(x, 10)
+	if err := b.Rescue(x, []poolkeeper.QueuedOp{{Op: use("x", "a", 3)}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Freeze(frozenOf(took...)); !errors.Is(err, poolkeeper.ErrUnavailable) {
+		t.Errorf("what was taken before it: %v", err)
+	}
+	b.GiveBack(took)
+	if err := b.Freeze(frozenOf(poolkeeper.QueuedOp{Op: use("x", "c", 9)})); err != nil {
+		t.Errorf("what a caller has sent: %v", err)
+	}
+	took = b.Take(x, 10)
+	if len(took) != 0 {
+		t.Fatalf("taken is %+v", took)
+	}
+}
+
+// A replay that has all of them sends one request behind the other.
+func TestRescuedInOrder(t *testing.T) {
+	b := opened(t, "", nil)
+	x := poolkeeper.PoolKey("x")
+	b.must(t, use("x", "a", 1))
+	if err := b.Rescue(x, []poolkeeper.QueuedOp{{Op: use("x", "a", 3)}}); err != nil {
+		t.Fatal(err)
+	}
+	took := b.Take(x, 10)
+	for i := range took {
+		if err := b.Freeze(frozenOf(took[i])); err != nil || took[0].Op.N != 3 {
+			t.Errorf("%+v: %v", took[i], err)
+		}
 	}
 }

@@ -18,6 +18,10 @@ func (b *Backlog) Freeze(f *poolkeeper.Frozen) error {
 	}
 	b.mu.Lock()
 	known := b.programs[f.ProgramName] != nil
+	if b.overtakes(f) {
+		b.mu.Unlock()
+		return errOvertakes
+	}
 	for _, op := range f.Ops {
 		if e := b.entries[op.Entry]; op.Entry != 0 && (e == nil || e.frozen != 0) {
 			b.mu.Unlock()
@@ -48,6 +52,30 @@ func (b *Backlog) Freeze(f *poolkeeper.Frozen) error {
 		b.freeze(&frozen{f, int64(len(rec)), first})
 	}, records...)
 }
+
+// overtakes reports whether a request would go out before ops that belong in front of
+// it: they were rescued when a replay had taken its ops already.
+func (b *Backlog) overtakes(f *poolkeeper.Frozen) bool {
+	own := uint64(0)
+	for _, op := range f.Ops {
+		e := b.entries[op.Entry]
+		if e == nil { // of a caller who waits, and sent by now
+			return false
+		}
+		own = max(own, e.rescue)
+	}
+	for _, e := range b.lanes[f.Key].entries {
+		if e.rescue <= own {
+			return false
+		}
+		if !e.gone && !e.taken && e.frozen == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+var errOvertakes = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "what the store has lost is applied again before it")
 
 // fresh makes entries of the ops of a request that are new.
 func (b *Backlog) fresh(f *poolkeeper.Frozen) (fresh map[int]*entry, records [][]byte, err error) {
@@ -161,6 +189,17 @@ func outcomeOf(r poolkeeper.Result) uint64 {
 	return applied
 }
 
+// parted has ops that go on forget their origin, where others that were in the
+// request with them, so many in all, do not.
+func parted(left []*entry, of int) {
+	if len(left) == of {
+		return
+	}
+	for _, e := range left {
+		e.Origin = ""
+	}
+}
+
 // settle takes note of a settlement.
 func (b *Backlog) settle(number uint64, at int64, seq uint64, numbers []uint64, results []poolkeeper.Result) {
 	f := b.frozen[number]
@@ -172,6 +211,7 @@ func (b *Backlog) settle(number uint64, at int64, seq uint64, numbers []uint64, 
 		b.bytes -= f.bytes
 		b.lanes[f.Key].frozen--
 	}
+	var left []*entry
 	for i, n := range numbers {
 		e := b.entries[n]
 		if e == nil || e.frozen != number {
@@ -180,6 +220,7 @@ func (b *Backlog) settle(number uint64, at int64, seq uint64, numbers []uint64, 
 		e.frozen = 0
 		switch outcomeOf(results[i]) {
 		case goesOn:
+			left = append(left, e)
 			continue
 		case refused:
 			b.setAside(&Aside{Entry: n, Op: e.Op, Reason: reasonOf(results[i].Err), At: at, Err: results[i].Err}, e.bytes, seq)
@@ -187,6 +228,7 @@ func (b *Backlog) settle(number uint64, at int64, seq uint64, numbers []uint64, 
 		b.end(e)
 		b.settled(e.QueuedOp, results[i])
 	}
+	parted(left, len(numbers))
 	if f != nil && b.hooks.Thawed != nil {
 		b.hooks.Thawed(f.Key)
 	}

@@ -203,7 +203,7 @@ func (q *Queue) rescue(was, fresh Source) error {
 		if q.rescued[key] { // by a look that did not come to its end
 			continue
 		}
-		again := make([]poolkeeper.Op, 0, len(ops))
+		again := make([]poolkeeper.QueuedOp, 0, len(ops))
 		for _, op := range ops {
 			switch op.Kind {
 			case poolkeeper.OpReplacePool, poolkeeper.OpReorderPool, poolkeeper.OpDeletePool, poolkeeper.OpReorderTypes:
@@ -212,7 +212,7 @@ func (q *Queue) rescue(was, fresh Source) error {
 					return err
 				}
 			default:
-				again = append(again, op)
+				again = append(again, poolkeeper.QueuedOp{Op: op})
 			}
 		}
 		if err := q.log.Rescue(key, again); err != nil {
