@@ -157,7 +157,9 @@ var _ poolkeeper.Backend = (*Store)(nil)
 // Open connects to the Redis that the URL names, see docs/settings.md for its
 // forms. ErrUnavailable where it cannot be reached, ErrForbidden where it
 // refuses the credentials, ErrInvalid for a URL or option that cannot be. A
-// store that is not initialised, or foreign, opens; its ops say so.
+// store that is not initialised, or foreign, opens; its ops say so. The context
+// covers the opening only, and all of it: where it ends first its error is that of
+// Open, however long the timeouts are.
 func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -172,10 +174,14 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	}
 	counts := &tally{}
 	counts.counted(&t.option)
+	opened := bounded(ctx, &t.option)
 	client, err := rueidis.NewClient(t.option)
 	if err != nil {
 		if client != nil {
 			client.Close()
+		}
+		if late := opened(); late != nil {
+			return nil, late
 		}
 		return nil, poolkeeper.Annotate(openError(err), "open", t.text)
 	}
@@ -194,6 +200,9 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	}
 	s.life, s.die = context.WithCancel(context.Background())
 	known, err := s.connect(ctx)
+	if late := opened(); late != nil {
+		err = late
+	}
 	if err != nil {
 		s.die()
 		client.Close()

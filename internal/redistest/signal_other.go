@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"testing"
 )
 
 var errNoSignals = errors.New("redistest: pausing a process needs unix")
@@ -16,3 +17,10 @@ func signalResume(*os.Process) error      { return errNoSignals }
 
 // idle is false so that a new connection is made for each command.
 func idle(net.Conn) bool { return false }
+
+// Deaf needs unix.
+func Deaf(tb testing.TB) string {
+	tb.Helper()
+	tb.Fatal("redistest: a port that loses packets needs unix")
+	return ""
+}
