@@ -27,8 +27,13 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 		}
 		return r, nil
 	}
-	if err := inspect(ctx, s, opts); err != nil {
+	there, err := inspect(ctx, s, opts)
+	if err != nil {
 		return nil, err
+	}
+	wait := patience
+	if !there { // and that was waited for
+		wait = glance
 	}
 	o := &outlasting{dir: snapshotDir(s), opts: opts}
 	base := sync.OnceValue(func() *poolkeeper.Snapshot { return standby(context.WithoutCancel(ctx), s, opts.Logger) })
@@ -50,7 +55,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	}, log, &queue.Options{
 		FallbackAfter: s.FallbackAfter,
 		Standby:       func() bool { return base() != nil },
-		Patience:      patience,
+		Patience:      wait,
 		Describe:      poolkeeper.Info{Backend: settings.BackendRedis, Target: target},
 		Turned:        o.turned,
 		Logger:        opts.Logger,
@@ -72,8 +77,9 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 
 // inspect refuses, before anything is made, what somebody has to mend first: a Redis
 // that refuses us, that holds what Poolkeeper did not write, or that is empty with
-// nothing to serve meanwhile. One that is away is none of that.
-func inspect(whole context.Context, s *settings.Settings, opts *Options) error {
+// nothing to serve meanwhile. One that is away is none of that, nor is one that takes
+// long: it reports whether it is there.
+func inspect(whole context.Context, s *settings.Settings, opts *Options) (there bool, err error) {
 	ctx, cancel := context.WithTimeout(whole, patience) // which is Redis': a big snapshot takes its time
 	defer cancel()
 	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, opts)
@@ -82,16 +88,23 @@ func inspect(whole context.Context, s *settings.Settings, opts *Options) error {
 		err = errors.Join(err, r.Close())
 	}
 	switch {
-	case err == nil, errors.Is(err, poolkeeper.ErrUnavailable), ctx.Err() != nil:
-		return nil
+	case whole.Err() != nil:
+		return false, whole.Err()
+	case errors.Is(err, poolkeeper.ErrUnavailable), ctx.Err() != nil:
+		return false, nil
 	case errors.Is(err, poolkeeper.ErrUninitialized) && standby(whole, s, nil) != nil:
-		return nil
+		return true, nil
 	}
-	return err
+	return true, err
 }
 
-// patience is how long the start waits for Redis, before it goes on without it.
-const patience = 500 * time.Millisecond
+// How long the start waits for Redis, whatever its timeouts are, before it goes on
+// without it: patience in all, and as long again for one that has answered by then;
+// a glance at one that has not, which may say why.
+const (
+	patience = 400 * time.Millisecond
+	glance   = 50 * time.Millisecond
+)
 
 // standby is what is served until Redis is: the last snapshot of it, else the
 // directory of the gateway. Nil where there is none. What cannot be read is none

@@ -9,12 +9,12 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// bounded ties the connections that a client makes to a context until end is
+// tied has the connections of a client end with a context, until end is
 // called: the client dials and greets under its own timeouts only, and in a server
 // that accepts and does not answer that is a long time. Once the context has ended
 // those that were made are closed and no more are; end says so then, and leaves the
 // connections alone otherwise. The options have a DialCtxFn.
-func bounded(ctx context.Context, o *rueidis.ClientOption) (end func() error) {
+func tied(ctx context.Context, o *rueidis.ClientOption) (end func() error) {
 	var mu sync.Mutex
 	var conns []net.Conn
 	var over bool

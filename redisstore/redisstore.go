@@ -174,7 +174,7 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	}
 	counts := &tally{}
 	counts.counted(&t.option)
-	opened := bounded(ctx, &t.option)
+	opened := tied(ctx, &t.option)
 	client, err := rueidis.NewClient(t.option)
 	if err != nil {
 		if client != nil {

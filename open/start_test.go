@@ -1,0 +1,120 @@
+package open_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/configdir"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
+	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/open"
+)
+
+// snapshotDir is where the last snapshot of the Redis of some settings is.
+func snapshotDir(set *settings.Settings) string {
+	return filepath.Dir(filepath.Dir(open.FallbackDir(set)))
+}
+
+// snapped fills the server and has a snapshot of it made.
+func (o *outage) snapped() {
+	o.Helper()
+	o.filled().Close()
+	st := o.open()
+	o.until("a snapshot", func() bool {
+		snap, _, err := configdir.ReadDir(o.Context(), open.FallbackDir(o.set), nil)
+		return err == nil && snap.Provider(one) != nil
+	})
+	if err := st.Close(); err != nil {
+		o.Fatal(err)
+	}
+}
+
+// TestStartDoesNotWait: in whatever way Redis is away, a service serves the last
+// snapshot without waiting for its timeouts, which are an hour here; and it ends
+// without that.
+func TestStartDoesNotWait(t *testing.T) {
+	o := newOutage(t)
+	o.snapped()
+	l, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	silent := "redis://" + l.Addr().String()
+	o.srv.Pause()
+	defer o.srv.Resume()
+	for name, url := range map[string]string{
+		"refused":                   "unix://" + filepath.Join(t.TempDir(), "nobody.sock"),
+		"a stopped process":         o.srv.SocketURL(),
+		"accepts and never answers": silent,
+		"packets are lost":          "redis://" + redistest.Deaf(t),
+		"silent sentinels":          silent + "," + redistest.Deaf(t) + "?master=m",
+		"silent seeds":              silent + "," + redistest.Deaf(t) + "?cluster=true",
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := resolve(t, map[string]string{"REDIS_URL": url, "REDIS_COMMAND_TIMEOUT": "3600000", "REDIS_CONNECT_TIMEOUT": "3600000"})
+			if err := os.CopyFS(snapshotDir(set), os.DirFS(snapshotDir(o.set))); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				began := time.Now()
+				st, err := open.Store(t.Context(), set, &open.Options{Outlast: true})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				t.Logf("it took %v", time.Since(began))
+				if p, err := st.Provider(t.Context(), one); err != nil || p.Count(poolkeeper.UsageCount) != 5 {
+					t.Errorf("the snapshot: %+v, %v", p, err)
+				}
+				if info, err := st.Info(t.Context()); err != nil || info.Mode != poolkeeper.ModeDegraded || !info.Serving {
+					t.Errorf("%+v, %v", info, err)
+				}
+				if res, err := st.Usage(t.Context(), one, 1); err != nil || res.Status != poolkeeper.Queued {
+					t.Errorf("a write: %+v, %v", res, err)
+				}
+				if err := st.Close(); err != nil {
+					t.Error(err)
+				}
+				t.Logf("with its end %v", time.Since(began))
+			}()
+			select {
+			case <-done:
+			case <-time.After(30 * time.Second):
+				t.Error("it waits for a timeout of Redis")
+			}
+		})
+	}
+}
+
+// TestStartWithASlowRedis: a Redis that takes its time with every reply does not keep
+// the service from serving the last snapshot, and is used as soon as it has answered.
+func TestStartWithASlowRedis(t *testing.T) {
+	o := newOutage(t)
+	o.snapped()
+	proxy := redistest.StartProxy(t, o.srv.SocketURL())
+	proxy.Delay(300 * time.Millisecond)
+	was := snapshotDir(o.set)
+	o.set = resolve(t, map[string]string{"REDIS_URL": proxy.URL()})
+	if err := os.CopyFS(snapshotDir(o.set), os.DirFS(was)); err != nil {
+		t.Fatal(err)
+	}
+	st := o.open()
+	if p, err := st.Provider(t.Context(), one); err != nil || p.Count(poolkeeper.UsageCount) != 5 {
+		t.Errorf("at once: %+v, %v", p, err)
+	}
+	if got := o.status(st.Usage(t.Context(), one, 1)); got != poolkeeper.Queued && got != poolkeeper.Applied {
+		t.Errorf("a write: %s", got)
+	}
+	o.mode(st, poolkeeper.ModeOnline)
+	o.until("the write", func() bool {
+		p, err := st.Provider(poolkeeper.ReadCurrent(t.Context()), one)
+		return err == nil && p.Count(poolkeeper.UsageCount) == 6
+	})
+}
