@@ -64,7 +64,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	if err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	copied := &replica.Options{Now: opts.Now, Logger: opts.Logger, Files: o.files, Noticed: o.noticed}
+	copied := &replica.Options{Standby: base, Now: opts.Now, Logger: opts.Logger, Files: o.files, Noticed: o.noticed}
 	if mode := q.Mode(); mode != poolkeeper.ModeOnline && mode != poolkeeper.ModeReplaying {
 		copied.Base = base()
 	}

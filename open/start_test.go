@@ -118,3 +118,36 @@ func TestStartWithASlowRedis(t *testing.T) {
 		return err == nil && p.Count(poolkeeper.UsageCount) == 6
 	})
 }
+
+// TestAwayBeforeTheCopy: a Redis that was there when the service started, and went away
+// before the copy was made, leaves the last snapshot to be read.
+func TestAwayBeforeTheCopy(t *testing.T) {
+	o := newOutage(t)
+	o.snapped()
+	proxy := redistest.StartProxy(t, o.srv.SocketURL())
+	proxy.CutBeforeRequest(-1, "SUBSCRIBE", "SSUBSCRIBE") // no copy is made
+	was, direct := snapshotDir(o.set), o.direct()
+	o.set = resolve(t, map[string]string{"REDIS_URL": proxy.URL(), "REDIS_COMMAND_TIMEOUT": "500", "REDIS_CONNECT_TIMEOUT": "500"})
+	if err := os.CopyFS(snapshotDir(o.set), os.DirFS(was)); err != nil {
+		t.Fatal(err)
+	}
+	st := o.open()
+	o.mode(st, poolkeeper.ModeOnline)
+	proxy.Down()
+	o.mode(st, poolkeeper.ModeDegraded)
+	if p, err := st.Provider(t.Context(), one); err != nil || p.Count(poolkeeper.UsageCount) != 5 {
+		t.Errorf("while it is away: %+v, %v", p, err)
+	}
+	if info, err := st.Info(t.Context()); err != nil || !info.Serving {
+		t.Errorf("while it is away: %+v, %v", info, err)
+	}
+	if _, err := direct.Usage(t.Context(), one, 1); err != nil {
+		t.Fatal(err)
+	}
+	proxy.Clear()
+	proxy.Up()
+	o.until("the copy", func() bool {
+		p, err := st.Provider(t.Context(), one)
+		return err == nil && p.Count(poolkeeper.UsageCount) == 6
+	})
+}

@@ -8,23 +8,26 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 )
 
-// begun makes the copy that of a snapshot, until the source can be heard.
+// begun makes the copy that of a snapshot, until the source can be heard. What the
+// source has told already stays.
 func (r *Replica) begun(snap *poolkeeper.Snapshot) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, typ := range snap.Types {
 		if p := snap.Pools[typ]; p != nil {
 			base := *p
 			// Its revisions are of no store that could be continued.
 			base.Revision, base.Structure = poolkeeper.Revision{}, poolkeeper.Revision{}
-			r.followed(typ).view = poolkeeper.NewPoolView(&base)
-			r.types = append(r.types, typ)
+			if f := r.followed(typ); f.view == nil {
+				f.view = poolkeeper.NewPoolView(&base)
+			}
+			if !slices.Contains(r.types, typ) {
+				r.types = append(r.types, typ)
+			}
 		}
 	}
 	for key, d := range snap.Values {
 		if key.Kind != poolkeeper.KindFile {
 			d.Revision = poolkeeper.Revision{}
-			r.values.of(key.Kind).Store(key, &d)
+			r.values.of(key.Kind).LoadOrStore(key, &d)
 		}
 	}
 	meta := maps.Clone(snap.Meta)
@@ -33,6 +36,37 @@ func (r *Replica) begun(snap *poolkeeper.Snapshot) {
 	r.following.Store(true)
 	r.show()
 	r.layOverLocked()
+}
+
+// stands reports whether the copy is to be the Standby, as the source went away
+// before one of it was made. Then that is on its way, and wakes those who wait.
+func (r *Replica) stands(err error) bool {
+	if r.opts.Standby == nil || r.stood || r.view.Load() != nil || !isOutage(err) || r.up && !r.surveying {
+		return false
+	}
+	if !r.standing {
+		r.standing = true
+		r.spawn(r.stand)
+	}
+	return true
+}
+
+func (r *Replica) stand() {
+	snap := r.opts.Standby()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.standing = false
+	switch {
+	case r.view.Load() != nil: // the source was faster
+		return
+	case r.up && !r.surveying: // or is about to be
+	default:
+		r.stood = true
+		if snap != nil && (r.epoch == "" || snap.Meta["epoch"] == "" || snap.Meta["epoch"] == r.epoch) {
+			r.begun(snap)
+		}
+	}
+	r.attempted()
 }
 
 // succeeded looks whether the source is the store that the copy is of. Where another

@@ -73,7 +73,7 @@ func (r *Replica) lost(err error) (was bool) {
 	}
 	r.giveUp()
 	r.deafen(errDeaf)
-	if r.view.Load() == nil || !r.tried {
+	if !r.stands(err) && (r.view.Load() == nil || !r.tried) {
 		r.attempted()
 	}
 	return was
@@ -152,7 +152,7 @@ func (r *Replica) failed(err error) {
 		r.opts.Logger.Warn("something of the store cannot be loaded: the copy stays as it is there", "error", err)
 	}
 	r.trouble = err
-	if r.view.Load() == nil {
+	if !r.stands(err) && r.view.Load() == nil {
 		r.attempted()
 	}
 }

@@ -39,6 +39,10 @@ type Options struct {
 	// Base is what the copy is until the source was heard: the last snapshot of it,
 	// or what is to be served while the source is empty. The Replica keeps it.
 	Base *poolkeeper.Snapshot
+	// Standby returns what the copy is to be where there is no Base, and the source
+	// goes away before a copy of it was made. It is asked then, and may be nil or
+	// return that. What is of another store than the one that was there is not taken.
+	Standby func() *poolkeeper.Snapshot
 	// Patience is how long Open waits for the source where there is a Base, 300 ms
 	// where 0.
 	Patience time.Duration
@@ -68,7 +72,8 @@ type Options struct {
 // What is asked of the source all the same: carried files; a provider that the
 // copy does not have, which may be known by an old id; the facts about the store
 // (Info, and the meta key as long as the source is there); everything, as long as
-// the copy has not been made, as of a store that is not initialised.
+// the copy has not been made, as of a store that is not initialised. A source that
+// goes away before that leaves the Standby to be the copy.
 type Replica struct {
 	source Source
 	opts   Options
@@ -87,6 +92,8 @@ type Replica struct {
 	// following says that there is a copy, or that one is being made.
 	following atomic.Bool
 	tried     bool   // once it was found out whether the source can be heard; guarded by mu
+	standing  bool   // the Standby is asked; guarded by mu
+	stood     bool   // it was asked; guarded by mu
 	epoch     string // of the store that the copy is of; guarded by mu
 
 	mu        sync.Mutex
@@ -144,7 +151,9 @@ func Open(ctx context.Context, source Source, opts *Options) (*Replica, error) {
 	r.observe()
 	var late <-chan time.Time
 	if r.opts.Base != nil {
+		r.mu.Lock()
 		r.begun(r.opts.Base)
+		r.mu.Unlock()
 		if r.opts.Patience <= 0 {
 			r.opts.Patience = 300 * time.Millisecond
 		}
