@@ -11,6 +11,10 @@ import (
 var ErrFull error = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the journal is full").
 	WithHint("what it holds has to be written elsewhere first; or allow it more bytes")
 
+// ErrInUse says that another process has the journal. It is a
+// [poolkeeper.ErrUnavailable].
+var ErrInUse error = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the journal is in use")
+
 // A CorruptError says where a journal is damaged. It is a
 // [poolkeeper.ErrDamaged].
 type CorruptError struct {

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"io/fs"
+
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/vfs"
 )
@@ -54,12 +56,15 @@ func Scan(dir string, fn func(seq uint64, data []byte) error) ([]SegmentInfo, er
 	if fnErr != nil {
 		return nil, fnErr
 	}
-	return infos, j.failure("read", err)
+	if err == nil && len(infos) == 0 { // somebody holds it, and writes none
+		err = fs.ErrNotExist
+	}
+	return infos, j.absent("read", err)
 }
 
 // absent is failure for a directory that has to be there.
 func (j *Journal) absent(action string, err error) error {
-	if !isNotExist(err) {
+	if err == nil || !isNotExist(err) {
 		return j.failure(action, err)
 	}
 	return poolkeeper.Errorf(poolkeeper.ErrNotFound, "there is no journal in %s", j.dir).

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -66,7 +67,7 @@ type Journal struct {
 //
 // The torn end of a write that was under way at a crash is cut off: nothing of
 // it was acknowledged. Any other damage is a [*CorruptError], and nothing is
-// changed. [poolkeeper.ErrUnavailable] where another process has the journal.
+// changed. [ErrInUse] where another process has the journal.
 func Open(dir string, opts *Options) (*Journal, error) {
 	j := &Journal{dir: dir}
 	if opts != nil {
@@ -88,6 +89,24 @@ func Open(dir string, opts *Options) (*Journal, error) {
 		}
 	}
 	if err := j.open(); err != nil {
+		j.end()
+		return nil, err
+	}
+	return j, nil
+}
+
+// Hold takes the journal of a directory for this process, as Open does, and leaves
+// what it holds alone: for a process that writes none, and must not run beside one
+// on the same state. What it returns gives it back. [ErrInUse] where another process
+// has it.
+func Hold(dir string) (io.Closer, error) {
+	j := &Journal{dir: dir}
+	j.idle = sync.NewCond(&j.mu)
+	var err error
+	if j.fs, err = vfs.Make(dir); err != nil {
+		return nil, j.failure("make", err)
+	}
+	if err := j.hold(); err != nil {
 		j.end()
 		return nil, err
 	}
@@ -133,7 +152,7 @@ func (j *Journal) hold() (err error) {
 		return j.failure("lock", err)
 	}
 	if err := j.lock.Lock(); errors.Is(err, vfs.ErrLocked) {
-		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the journal in %s is in use%s", j.dir, j.holder()).
+		return poolkeeper.Errorf(ErrInUse, "the journal in %s is in use%s", j.dir, j.holder()).
 			WithHint("stop the other process, or give this one a state directory of its own")
 	} else if err != nil {
 		return j.failure("lock", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/configdir"
 	"github.com/poolkeeper/poolkeeper/internal/settings"
+	"github.com/poolkeeper/poolkeeper/journal"
 	"github.com/poolkeeper/poolkeeper/replica"
 	"github.com/poolkeeper/poolkeeper/replica/backlog"
 	"github.com/poolkeeper/poolkeeper/replica/queue"
@@ -37,13 +38,16 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	}
 	o := &outlasting{dir: snapshotDir(s), opts: opts}
 	base := sync.OnceValue(func() *poolkeeper.Snapshot { return standby(context.WithoutCancel(ctx), s, opts.Logger) })
-	dir := ""
-	if s.Journal.Kind == settings.JournalDisk {
-		dir = JournalDir(s)
+	dir := JournalDir(s)
+	if s.Journal.Kind == settings.JournalMemory {
+		if o.held, err = alone(dir, opts.Logger); err != nil {
+			return nil, err
+		}
+		dir = ""
 	}
 	log, err := backlog.Open(dir, &backlog.Options{MaxBytes: s.Journal.MaxBytes, DropOldest: s.Journal.DropOldest, Logger: opts.Logger, Now: opts.Now})
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, o.release())
 	}
 	target := settings.RedactURL(s.Redis.URL.Reveal())
 	q, err := queue.New(ctx, func(ctx context.Context) (queue.Source, error) {
@@ -62,17 +66,30 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 		Now:           opts.Now,
 	})
 	if err != nil {
-		return nil, errors.Join(err, log.Close())
+		return nil, errors.Join(err, log.Close(), o.release())
 	}
 	copied := &replica.Options{Standby: base, Now: opts.Now, Logger: opts.Logger, Files: o.files, Noticed: o.noticed}
 	if mode := q.Mode(); mode != poolkeeper.ModeOnline && mode != poolkeeper.ModeReplaying {
 		copied.Base = base()
 	}
 	if o.Replica, err = replica.Open(ctx, q, copied); err != nil {
-		return nil, err
+		return nil, errors.Join(err, o.release())
 	}
 	o.keep()
 	return o, nil
+}
+
+// alone takes the state directory for this process as a journal in it would: two would
+// write one snapshot. One that cannot be written has none, and is no reason not to start.
+func alone(dir string, log *slog.Logger) (io.Closer, error) {
+	held, err := journal.Hold(dir)
+	if err == nil || errors.Is(err, journal.ErrInUse) {
+		return held, err
+	}
+	if log != nil {
+		log.Warn("the state directory cannot be used: there will be no snapshot", "error", err)
+	}
+	return nil, nil
 }
 
 // inspect refuses, before anything is made, what somebody has to mend first: a Redis

@@ -3,6 +3,7 @@ package open
 import (
 	"context"
 	"errors"
+	"io"
 	"path/filepath"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type outlasting struct {
 	*replica.Replica
 	dir  string
 	opts *Options
+	held io.Closer // the state directory, where no journal in it is; nil where one is
 
 	mu     sync.Mutex
 	keeper *snapshot.Keeper // nil until the copy is made
@@ -146,5 +148,13 @@ func (o *outlasting) Close() error {
 	if k != nil {
 		err = k.Close()
 	}
-	return errors.Join(err, o.Replica.Close())
+	return errors.Join(err, o.Replica.Close(), o.release())
+}
+
+// release gives the state directory back.
+func (o *outlasting) release() error {
+	if o.held == nil {
+		return nil
+	}
+	return o.held.Close()
 }

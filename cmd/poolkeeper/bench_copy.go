@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/poolkeeper/poolkeeper/internal/bench"
@@ -30,13 +32,16 @@ func (a *app) benchCopy(ctx context.Context, o *benchOptions, url, prefix string
 		return nil, err
 	}
 	set.Journal.Kind = settings.JournalMemory // nothing is to be left behind
-	if set.StateDir, err = os.MkdirTemp("", "poolkeeper-bench-"); err != nil {
+	state, err := os.MkdirTemp("", "poolkeeper-bench-")
+	if err != nil {
 		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%v", err)
 	}
-	defer os.RemoveAll(set.StateDir) // with the snapshots, once all are closed
+	defer os.RemoveAll(state) // with the snapshots, once all are closed
 	var to []*poolkeeper.Store
-	for range watchers {
-		st, err := open.Store(ctx, set, &open.Options{Logger: a.logger(set), Outlast: true})
+	for i := range watchers {
+		set := *set
+		set.StateDir = filepath.Join(state, strconv.Itoa(i))
+		st, err := open.Store(ctx, &set, &open.Options{Logger: a.logger(&set), Outlast: true})
 		if err != nil {
 			return nil, err
 		}
