@@ -3,6 +3,7 @@ package open_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ type outage struct {
 	*testing.T
 	srv   *redistest.Server
 	set   *settings.Settings
+	log   *slog.Logger
 	mu    sync.Mutex
 	modes []poolkeeper.Mode
 }
@@ -36,7 +38,7 @@ func newOutage(t *testing.T, opts ...redistest.Option) *outage {
 // open opens the store as the service does.
 func (o *outage) open() *poolkeeper.Store {
 	o.Helper()
-	st, err := open.Store(o.Context(), o.set, &open.Options{Outlast: true, SnapshotEvery: 100 * time.Millisecond, Turned: func(_, to poolkeeper.Mode) {
+	st, err := open.Store(o.Context(), o.set, &open.Options{Outlast: true, Logger: o.log, SnapshotEvery: 100 * time.Millisecond, Turned: func(_, to poolkeeper.Mode) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.modes = append(o.modes, to)

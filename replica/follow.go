@@ -56,10 +56,10 @@ func (r *Replica) lost(err error) (was bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	was, r.up = r.up, false
-	if r.trouble == nil || was {
-		r.opts.Logger.Warn("changes of the store are not heard: reads go on from the copy", "copy", r.view.Load() != nil, "error", err)
+	fresh := r.trouble == nil || was
+	if r.trouble = err; fresh {
+		r.troubled()
 	}
-	r.trouble = err
 	if r.since.IsZero() {
 		r.since = r.opts.Now()
 	}
@@ -130,10 +130,8 @@ func (r *Replica) settled() {
 		return
 	}
 	if r.view.Load() == nil || !r.since.IsZero() {
-		if r.trouble != nil {
-			r.opts.Logger.Info("the copy is current again")
-		}
-		r.since, r.trouble = time.Time{}, nil
+		r.relieved()
+		r.since = time.Time{}
 		if r.view.Load() == nil {
 			r.show()
 			r.layOverLocked()
@@ -149,9 +147,11 @@ func (r *Replica) failed(err error) {
 	r.counts.failed.Add(1)
 	if r.since.IsZero() {
 		r.since = r.opts.Now()
-		r.opts.Logger.Warn("something of the store cannot be loaded: the copy stays as it is there", "error", err)
 	}
-	r.trouble = err
+	fresh := r.trouble == nil
+	if r.trouble = err; fresh {
+		r.troubled()
+	}
 	if !r.stands(err) && r.view.Load() == nil {
 		r.attempted()
 	}

@@ -110,6 +110,8 @@ type Replica struct {
 	names     names
 	since     time.Time
 	trouble   error         // why changes are not told, or something was not loaded
+	said      bool          // so in the log
+	brooding  bool          // whether to say it
 	attempt   chan struct{} // closed when the copy is made, or could not be: then there is another one
 	listeners map[*feed.Queue[poolkeeper.Change]]struct{}
 }

@@ -80,6 +80,7 @@ func (q *Queue) turn(next state) (up bool) {
 	// An empty store says so itself to each caller, where there is nothing to serve
 	// meanwhile.
 	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.standby() || q.waiting.Load() > 0) || q.src.Load() == nil)
+	q.seen = q.seen || up
 	if next.mode != was.mode {
 		q.counts.turned[next.mode]++
 		q.say(was, now)
@@ -114,10 +115,8 @@ func (q *Queue) say(was state, now time.Time) {
 		q.opts.Logger.Info("the store is there", args...)
 	case poolkeeper.ModeReplaying:
 		q.opts.Logger.Info("the store is back: what is queued is brought to it", args...)
-	case poolkeeper.ModeDegraded:
-		q.opts.Logger.Warn("the store is away: reads go on from the copy, writes are queued", args...)
-	case poolkeeper.ModeFallback:
-		q.opts.Logger.Warn("the store stays away: the fallback directory is kept current", args...)
+	case poolkeeper.ModeDegraded, poolkeeper.ModeFallback:
+		q.opts.Logger.Warn(q.served(), args...)
 	case poolkeeper.ModeEmpty:
 		q.opts.Logger.Error("the store is empty: run poolkeeper import or poolkeeper init", args...)
 	case poolkeeper.ModeForeign:
@@ -127,6 +126,20 @@ func (q *Queue) say(was state, now time.Time) {
 	case poolkeeper.ModeRefused:
 		q.opts.Logger.Error("the store refuses this instance", args...)
 	}
+}
+
+// served says, of a store that is away, what is served meanwhile.
+func (q *Queue) served() string {
+	stays := q.state.mode == poolkeeper.ModeFallback
+	switch nothing := !q.seen && !q.standby(); {
+	case nothing && stays:
+		return "the store stays away, and this instance has nothing of it to serve"
+	case nothing:
+		return "the store is away, and this instance has nothing of it to serve: reads are refused, writes are queued"
+	case stays:
+		return "the store stays away: the fallback directory is kept current"
+	}
+	return "the store is away: reads go on from the copy, writes are queued"
 }
 
 // Mode is how the Queue serves.

@@ -27,8 +27,9 @@ type Options struct {
 	// FallbackAfter is how long an outage lasts until it counts as persistent, 60 s
 	// where 0.
 	FallbackAfter time.Duration
-	// Standby reports whether there is something to serve while the store is empty:
-	// then what can wait is queued for whoever initialises it. It may be nil.
+	// Standby reports whether there is something to serve until the store is reached,
+	// and while it is empty: then what can wait is queued for whoever initialises it.
+	// It may be nil.
 	Standby func() bool
 	// Patience is how long New waits for the store, until it has answered where 0.
 	Patience time.Duration
@@ -78,6 +79,7 @@ type Queue struct {
 	order  []poolkeeper.Key             // those nobody looks at yet
 	empty  map[poolkeeper.Key]*draining // keys whose ops some wait for to end
 	paused bool                         // nothing is replayed
+	seen   bool                         // the store was used, and so there may be a copy of it
 	closed bool
 	state  state
 	ended  chan struct{} // closed when the next look has ended
