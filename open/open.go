@@ -136,7 +136,7 @@ func realPath(path string) (string, error) {
 	return full, nil
 }
 
-func openRedis(ctx context.Context, r *settings.Redis, durability string, spool poolkeeper.Spool, opts *Options) (*redisstore.Store, error) {
+func openRedis(ctx context.Context, r *settings.Redis, durability string, spool poolkeeper.Spool, heard func(), opts *Options) (*redisstore.Store, error) {
 	secure, err := r.TLS.Config()
 	if err != nil {
 		return nil, err
@@ -152,6 +152,7 @@ func openRedis(ctx context.Context, r *settings.Redis, durability string, spool 
 		CommandTimeout:   r.CommandTimeout,
 		Durability:       redisstore.Durability(durability),
 		Spool:            spool,
+		Heard:            heard,
 		Logger:           opts.Logger,
 		Now:              opts.Now,
 	})

@@ -22,19 +22,20 @@ import (
 // is asked for.
 func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poolkeeper.Backend, error) {
 	if !opts.Outlast {
-		r, err := openRedis(ctx, &s.Redis, s.Durability, nil, opts)
+		r, err := openRedis(ctx, &s.Redis, s.Durability, nil, nil, opts)
 		if err != nil { // a nil *redisstore.Store must not become a Backend that is not nil
 			return nil, err
 		}
 		return r, nil
 	}
+	began := time.Now()
 	there, err := inspect(ctx, s, opts)
 	if err != nil {
 		return nil, err
 	}
-	wait := patience
-	if !there { // and that was waited for
-		wait = glance
+	wait := glance
+	if there { // and takes about as long once more
+		wait = max(patience, 3*time.Since(began))
 	}
 	o := &outlasting{dir: snapshotDir(s), opts: opts}
 	base := sync.OnceValue(func() *poolkeeper.Snapshot { return standby(context.WithoutCancel(ctx), s, opts.Logger) })
@@ -51,7 +52,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	}
 	target := settings.RedactURL(s.Redis.URL.Reveal())
 	q, err := queue.New(ctx, func(ctx context.Context) (queue.Source, error) {
-		r, err := openRedis(ctx, &s.Redis, s.Durability, log, opts)
+		r, err := openRedis(ctx, &s.Redis, s.Durability, log, nil, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -94,12 +95,14 @@ func alone(dir string, log *slog.Logger) (io.Closer, error) {
 
 // inspect refuses, before anything is made, what somebody has to mend first: a Redis
 // that refuses us, that holds what Poolkeeper did not write, or that is empty with
-// nothing to serve meanwhile. One that is away is none of that, nor is one that takes
-// long: it reports whether it is there.
+// nothing to serve meanwhile. One that is away, or is not heard for long, is none of
+// that: it reports whether it is there.
 func inspect(whole context.Context, s *settings.Settings, opts *Options) (there bool, err error) {
-	ctx, cancel := context.WithTimeout(whole, patience) // which is Redis': a big snapshot takes its time
+	ctx, cancel := context.WithCancel(whole)
 	defer cancel()
-	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, opts)
+	silence := time.AfterFunc(patience, cancel)
+	defer silence.Stop()
+	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, func() { silence.Reset(patience) }, opts)
 	if err == nil {
 		_, err = r.Load(ctx, poolkeeper.TypesKey)
 		err = errors.Join(err, r.Close())
@@ -115,13 +118,12 @@ func inspect(whole context.Context, s *settings.Settings, opts *Options) (there 
 	return true, err
 }
 
-// How long the start waits for Redis, whatever its timeouts are, before it goes on
-// without it: patience in all, and as long again for one that has answered by then;
-// a glance at one that has not, which may say why.
-const (
-	patience = 400 * time.Millisecond
-	glance   = 50 * time.Millisecond
-)
+// patience is how long the start hears nothing of Redis, whatever its timeouts are,
+// before it goes on without it. One that answers, if slowly, is waited for.
+var patience = 400 * time.Millisecond
+
+// glance is how long one that was not there is looked at once more, for the reason.
+const glance = 50 * time.Millisecond
 
 // standby is what is served until Redis is: the last snapshot of it, else the
 // directory of the gateway. Nil where there is none. What cannot be read is none

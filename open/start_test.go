@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -93,19 +94,29 @@ func TestStartDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestStartWithASlowRedis: a Redis that takes its time with every reply does not keep
-// the service from serving the last snapshot, and is used as soon as it has answered.
+// slow puts a proxy before the server that delays every reply, and opens.
+func (o *outage) slow(delay, patience time.Duration) *poolkeeper.Store {
+	o.Helper()
+	o.snapped()
+	open.SetPatience(o, patience)
+	proxy := redistest.StartProxy(o, o.srv.SocketURL())
+	proxy.Delay(delay)
+	was := snapshotDir(o.set)
+	o.set = resolve(o, map[string]string{"REDIS_URL": proxy.URL(), "REDIS_COMMAND_TIMEOUT": "10000"})
+	if err := os.CopyFS(snapshotDir(o.set), os.DirFS(was)); err != nil {
+		o.Fatal(err)
+	}
+	o.mu.Lock()
+	o.modes = nil // of the one that has made the snapshot
+	o.mu.Unlock()
+	return o.open()
+}
+
+// TestStartWithASlowRedis: a Redis that takes long for every reply does not keep the
+// service from serving the last snapshot, and is used as soon as it has answered.
 func TestStartWithASlowRedis(t *testing.T) {
 	o := newOutage(t)
-	o.snapped()
-	proxy := redistest.StartProxy(t, o.srv.SocketURL())
-	proxy.Delay(300 * time.Millisecond)
-	was := snapshotDir(o.set)
-	o.set = resolve(t, map[string]string{"REDIS_URL": proxy.URL()})
-	if err := os.CopyFS(snapshotDir(o.set), os.DirFS(was)); err != nil {
-		t.Fatal(err)
-	}
-	st := o.open()
+	st := o.slow(100*time.Millisecond, 20*time.Millisecond)
 	if p, err := st.Provider(t.Context(), one); err != nil || p.Count(poolkeeper.UsageCount) != 5 {
 		t.Errorf("at once: %+v, %v", p, err)
 	}
@@ -117,6 +128,23 @@ func TestStartWithASlowRedis(t *testing.T) {
 		p, err := st.Provider(poolkeeper.ReadCurrent(t.Context()), one)
 		return err == nil && p.Count(poolkeeper.UsageCount) == 6
 	})
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.modes[0] != poolkeeper.ModeDegraded {
+		t.Errorf("it waited for Redis: %v", o.modes)
+	}
+}
+
+// TestStartWaitsForAnswers: a Redis that keeps answering is waited for, although all
+// its answers together take longer than it may be silent.
+func TestStartWaitsForAnswers(t *testing.T) {
+	o := newOutage(t)
+	o.slow(250*time.Millisecond, time.Second)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !slices.Equal(o.modes, []poolkeeper.Mode{poolkeeper.ModeOnline}) {
+		t.Errorf("the modes are %v", o.modes)
+	}
 }
 
 // TestAwayBeforeTheCopy: a Redis that was there when the service started, and went away

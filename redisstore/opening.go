@@ -13,8 +13,9 @@ import (
 // called: the client dials and greets under its own timeouts only, and in a server
 // that accepts and does not answer that is a long time. Once the context has ended
 // those that were made are closed and no more are; end says so then, and leaves the
-// connections alone otherwise. The options have a DialCtxFn.
-func tied(ctx context.Context, o *rueidis.ClientOption) (end func() error) {
+// connections alone otherwise. heard, where it is not nil, is told of what arrives. The
+// options have a DialCtxFn.
+func tied(ctx context.Context, o *rueidis.ClientOption, heard func()) (end func() error) {
 	var mu sync.Mutex
 	var conns []net.Conn
 	var over bool
@@ -55,6 +56,9 @@ func tied(ctx context.Context, o *rueidis.ClientOption) (end func() error) {
 		case !over:
 			conns = append(conns, c)
 		}
+		if heard != nil {
+			c = heardConn{c, heard}
+		}
 		return c, nil
 	}
 	return func() error {
@@ -67,4 +71,18 @@ func tied(ctx context.Context, o *rueidis.ClientOption) (end func() error) {
 		}
 		return nil
 	}
+}
+
+// A heardConn tells whenever something arrives.
+type heardConn struct {
+	net.Conn
+	heard func()
+}
+
+func (c heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard()
+	}
+	return n, err
 }

@@ -67,6 +67,9 @@ type Options struct {
 	// is refused then, and no more.
 	TailTime  time.Duration
 	TailBytes int64
+	// Heard is called whenever something arrives over a connection that the opening
+	// has made. It may be nil.
+	Heard func()
 	// Logger gets what no caller can be told. It may be nil.
 	Logger *slog.Logger
 	// Now is the clock; time.Now where nil.
@@ -174,7 +177,7 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	}
 	counts := &tally{}
 	counts.counted(&t.option)
-	opened := tied(ctx, &t.option)
+	opened := tied(ctx, &t.option, o.Heard)
 	client, err := rueidis.NewClient(t.option)
 	if err != nil {
 		if client != nil {
