@@ -148,11 +148,11 @@ type Flusher interface {
 type Info struct {
 	Backend   string            `json:"backend"`             // "memory", "redis", "file"
 	Target    string            `json:"target,omitempty"`    // where, redacted
-	Ready     bool              `json:"ready"`               // reachable and initialised
+	Ready     bool              `json:"ready"`               // the store is reachable and initialised
 	Problem   string            `json:"problem,omitempty"`   // why not
 	Mode      Mode              `json:"mode,omitempty"`      // where there is a queue: how it goes on
 	Since     int64             `json:"since,omitempty"`     // when that began, in milliseconds since 1970
-	Serving   bool              `json:"serving,omitempty"`   // reads and writes are answered, whether the store is ready or not
+	Serving   bool              `json:"serving"`             // reads and writes are answered, as of a store that is ready, and while one goes on without it
 	Queue     *QueueInfo        `json:"queue,omitempty"`     // what waits for the store
 	Epoch     string            `json:"epoch,omitempty"`     // identity of the store's content
 	Writer    string            `json:"writer,omitempty"`    // this instance

@@ -37,8 +37,12 @@ func (s *Store) Backend() Backend { return s.b }
 // Close closes the backend.
 func (s *Store) Close() error { return s.b.Close() }
 
-// Info describes the store, without secrets.
-func (s *Store) Info(ctx context.Context) (Info, error) { return s.b.Info(ctx) }
+// Info describes the store, without secrets. A store that is ready serves.
+func (s *Store) Info(ctx context.Context) (Info, error) {
+	info, err := s.b.Info(ctx)
+	info.Serving = info.Serving || info.Ready
+	return info, err
+}
 
 // Snapshot reads everything. Each pool and document is whole; there is no
 // atomicity across them.

@@ -137,3 +137,47 @@ func TestOptionsOfAll(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A without is a store that is not there, and is gone on without.
+type without struct{ *memstore.Store }
+
+func (w without) Info(ctx context.Context) (poolkeeper.Info, error) {
+	info, err := w.Store.Info(ctx)
+	info.Ready, info.Serving, info.Mode, info.Problem = false, info.Ready, poolkeeper.ModeDegraded, "it is away"
+	return info, err
+}
+
+// TestReadyzSaysWhatTheStatusSays: whether requests are served, and whether the store
+// is ready, are two facts, each of which is told in one way.
+func TestReadyzSaysWhatTheStatusSays(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrap    func(*memstore.Store) poolkeeper.Backend
+		empty   bool
+		code    int
+		body    string
+		ready   string
+		serving string
+	}{
+		"there":               {func(s *memstore.Store) poolkeeper.Backend { return s }, false, 200, `{"status":"ready"}`, "true", "true"},
+		"gone on without":     {func(s *memstore.Store) poolkeeper.Backend { return without{s} }, false, 200, `{"status":"serving","mode":"degraded"}`, "false", "true"},
+		"nothing to serve":    {func(s *memstore.Store) poolkeeper.Backend { return without{s} }, true, 503, "", "false", "false"},
+		"there, and is empty": {func(s *memstore.Store) poolkeeper.Backend { return s }, true, 503, "", "false", "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := memstore.New(nil)
+			if !c.empty {
+				if err := m.Restore(t.Context(), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := startOver(t, poolkeeper.New(c.wrap(m), nil))
+			a := s.send("GET", pathReadyz, "")
+			if a.status != c.code || c.body != "" && strings.TrimSpace(a.body) != c.body {
+				t.Errorf("readyz: %d %s", a.status, a.body)
+			}
+			status := s.want(200, "GET", "/status", "")
+			equal(t, "ready", status.field(t, "ready"), c.ready)
+			equal(t, "serving", status.field(t, "serving"), c.serving)
+		})
+	}
+}

@@ -15,12 +15,12 @@ type statusReport struct {
 	Version       string `json:"version" doc:"of the service"`
 	UptimeSeconds int64  `json:"uptimeSeconds" doc:"since the service was started"`
 	poolkeeper.Info
-	Pools *int `json:"pools,omitempty" doc:"how many pools there are, where the store is ready"`
+	Pools *int `json:"pools,omitempty" doc:"how many pools there are, where they can be read"`
 }
 
 // A readiness is the answer of the health checks.
 type readiness struct {
-	Status string          `json:"status" enum:"ok,ready"`
+	Status string          `json:"status" enum:"ok,ready,serving" doc:"serving where that goes on without the store, as the status says"`
 	Mode   poolkeeper.Mode `json:"mode,omitempty" doc:"how the instance serves, where it goes on while the store is away"`
 }
 
@@ -35,8 +35,8 @@ func (s *Server) serviceRoutes() []route {
 				example: `{"version":"1.0.0","uptimeSeconds":4711,"backend":"redis","ready":true,"pools":3}`}, handle: s.status},
 		{method: http.MethodGet, path: pathHealthz, id: "healthz", summary: "Tell whether the process serves", tag: tag, open: true, storeless: true,
 			answer: answerRule{kind: jsonAnswer, about: "it does", schema: readiness{}, example: `{"status":"ok"}`}, handle: s.healthz},
-		{method: http.MethodGet, path: pathReadyz, id: "readyz", summary: "Tell whether the store can be used", tag: tag, open: true, storeless: true, codes: []string{"unavailable"},
-			answer: answerRule{kind: jsonAnswer, about: "it can", schema: readiness{}, example: `{"status":"ready"}`}, handle: s.readyz},
+		{method: http.MethodGet, path: pathReadyz, id: "readyz", summary: "Tell whether requests are served", tag: tag, open: true, storeless: true, codes: []string{"unavailable"},
+			answer: answerRule{kind: jsonAnswer, about: "they are", schema: readiness{}, example: `{"status":"serving","mode":"degraded"}`}, handle: s.readyz},
 		{method: http.MethodGet, path: pathOpenAPI, id: "openapi", summary: "Describe this API", tag: tag, open: true, storeless: true,
 			answer: answerRule{kind: jsonAnswer, about: "this document", schema: anyObject{}}, handle: s.describe},
 		{method: http.MethodGet, path: pathDocs, id: "docs", summary: "Describe this API, for people", tag: tag, open: true, storeless: true,
@@ -51,7 +51,7 @@ func (s *Server) status(x *exchange) error {
 		return err
 	}
 	report := statusReport{Version: s.version, UptimeSeconds: int64(time.Since(s.started).Seconds()), Info: info}
-	if info.Ready || info.Serving {
+	if info.Serving {
 		// A store that went away since is no reason to say nothing.
 		if types, err := s.store.Types(ctx); err == nil {
 			n := len(types)
@@ -70,8 +70,11 @@ func (s *Server) readyz(x *exchange) error {
 	switch {
 	case err != nil:
 		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store does not answer")
-	case !info.Ready && !info.Serving:
+	case !info.Serving:
 		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store is not ready: %s", info.Problem)
+	}
+	if !info.Ready {
+		return x.sendValue(readiness{"serving", info.Mode})
 	}
 	return x.sendValue(readiness{"ready", info.Mode})
 }

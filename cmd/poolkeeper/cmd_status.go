@@ -69,7 +69,7 @@ func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info
 		return described(ctx, poolkeeper.New(in.client, nil))
 	}
 	if set.Backend == settings.BackendMemory {
-		info.Ready, info.Target = true, set.ConfigDir
+		info.Ready, info.Serving, info.Target = true, true, set.ConfigDir
 		return info, nil
 	}
 	if set.Backend == settings.BackendFile && !open.Begun(set) {
@@ -78,7 +78,7 @@ func (a *app) info(ctx context.Context, set *settings.Settings) (poolkeeper.Info
 		case err == nil && report.Scanned == 0:
 			err = poolkeeper.Errorf(poolkeeper.ErrUninitialized, "there is nothing in %s", set.ConfigDir)
 		case err == nil:
-			info.Ready, info.Details = true, map[string]string{"journal": "none yet: nothing was written through Poolkeeper"}
+			info.Ready, info.Serving, info.Details = true, true, map[string]string{"journal": "none yet: nothing was written through Poolkeeper"}
 		}
 		if err != nil {
 			info.Problem = err.Error()
@@ -139,6 +139,7 @@ func (a *app) printStatus(info poolkeeper.Info, set *settings.Settings) error {
 	if info.Mode != "" {
 		add("mode", fmt.Sprintf("%s since %s", info.Mode, time.UnixMilli(info.Since).UTC().Format(time.RFC3339)))
 	}
+	add("serving", strconv.FormatBool(info.Serving))
 	add("problem", info.Problem)
 	add("target", info.Target)
 	add("epoch", info.Epoch)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,8 @@ func TestRecoverCommand(t *testing.T) {
 	if said, _ := w.use(t, 0); !strings.HasPrefix(said, "queued") {
 		t.Errorf("the first write: %s", said)
 	}
-	if said, _ := expect(t, w.env, poolkeeper.ExitUnavailable, "", "status"); !strings.Contains(said, "lost since") || !strings.Contains(said, "poolkeeper recover") {
+	if said, _ := expect(t, w.env, poolkeeper.ExitUnavailable, "", "status"); !strings.Contains(said, "lost since") || !strings.Contains(said, "poolkeeper recover") ||
+		!regexp.MustCompile(`(?m)^ready +false$`).MatchString(said) || !regexp.MustCompile(`(?m)^serving +true$`).MatchString(said) {
 		t.Errorf("status: %s", said)
 	}
 	expect(t, w.env, 0, "", "status", "--serving")

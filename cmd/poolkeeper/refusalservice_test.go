@@ -66,10 +66,10 @@ func TestServiceWithoutStore(t *testing.T) {
 			if status, _, body := b.send(&refusal{method: "GET", path: api + "/pools"}); status != http.StatusOK || !strings.Contains(body, `"claude-kiro-oauth":[`) {
 				t.Errorf("a read of the copy: %d %s", status, body)
 			}
-			if status, _, body := b.send(&refusal{method: "GET", path: "/readyz"}); status != http.StatusOK || !strings.Contains(body, c.mode) {
+			if status, _, body := b.send(&refusal{method: "GET", path: "/readyz"}); status != http.StatusOK || !strings.Contains(body, `"status":"serving"`) || !strings.Contains(body, c.mode) {
 				t.Errorf("readyz: %d %s", status, body)
 			}
-			if status, _, body := b.send(&refusal{method: "GET", path: "/metrics"}); status != http.StatusOK || !strings.Contains(body, "\npoolkeeper_store_ready 0\n") {
+			if status, _, body := b.send(&refusal{method: "GET", path: "/metrics"}); status != http.StatusOK || !strings.Contains(body, "\npoolkeeper_store_ready 0\n") || !strings.Contains(body, "\npoolkeeper_serving 1\n") {
 				t.Errorf("metrics: %d %s", status, body)
 			} else {
 				b.output["metrics"] = body

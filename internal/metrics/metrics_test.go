@@ -123,6 +123,7 @@ func TestOpsByKindAndOutcome(t *testing.T) {
 		`poolkeeper_op_duration_seconds_count{kind="usage"}`:          5,
 		`poolkeeper_read_duration_seconds_count{outcome="ok"}`:        1,
 		"poolkeeper_store_ready":                                      1,
+		"poolkeeper_serving":                                          1,
 		"poolkeeper_store_pools":                                      1,
 		"poolkeeper_store_providers":                                  1,
 		"poolkeeper_lanes_waiting":                                    0,

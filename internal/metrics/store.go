@@ -23,6 +23,7 @@ func describe(name, help string) *prometheus.Desc {
 
 var (
 	ready       = describe("store_ready", "1 where the store can be reached and is initialised, else 0.")
+	serving     = describe("serving", "1 where requests are served, with the store or without it, as readyz says, else 0.")
 	warnings    = describe("store_warnings", "What works and should not stay so; status says it in words.")
 	pools       = describe("store_pools", "Pools in the store.")
 	providers   = describe("store_providers", "Providers in the store.")
@@ -37,11 +38,18 @@ var (
 func newStoreCollector(b poolkeeper.Backend) prometheus.Collector { return &storeCollector{b} }
 
 func (c *storeCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ready, warnings, pools, providers, usedBytes, maxBytes, connections, waiting, batchOps, resent} {
+	for _, d := range []*prometheus.Desc{ready, serving, warnings, pools, providers, usedBytes, maxBytes, connections, waiting, batchOps, resent} {
 		ch <- d
 	}
 	describeCopy(ch)
 	describeQueue(ch)
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
 }
 
 func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
@@ -50,11 +58,8 @@ func (c *storeCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
 
 	info, err := c.b.Info(ctx)
-	isReady := 0.0
-	if err == nil && info.Ready {
-		isReady = 1
-	}
-	gauge(ready, isReady)
+	gauge(ready, flag(err == nil && info.Ready))
+	gauge(serving, flag(err == nil && (info.Ready || info.Serving)))
 	gauge(warnings, float64(len(info.Warnings)))
 
 	var m poolkeeper.Measures
