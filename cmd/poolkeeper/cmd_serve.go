@@ -103,6 +103,9 @@ func (a *app) serve(ctx context.Context) error {
 	if err := a.announce(set, key, ln.Addr().String(), sock); err != nil {
 		return err
 	}
+	if names := set.Unknown(); len(names) > 0 {
+		log.Warn("config.json has names under poolkeeper that are no settings, and have no effect", "names", names)
+	}
 	log.Info("serving", "version", version(), "backend", set.Backend, "addr", ln.Addr().String())
 	err = srv.Serve(ctx, lns...)
 	log.Info("stopped")

@@ -77,6 +77,7 @@ func Resolve(in Input) (*Settings, error) {
 		d.fault = fault
 	}
 	d.list(said)
+	d.unknown = file.unknown()
 	s := d.Settings
 	return &s, nil
 }

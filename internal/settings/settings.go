@@ -46,6 +46,7 @@ type Settings struct {
 	Durability string
 
 	entries []Entry
+	unknown []string
 	fault   error
 }
 
