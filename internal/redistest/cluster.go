@@ -5,21 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// Cluster is a Redis Cluster of masters, each with an equal share of the slots.
+// Cluster is a Redis Cluster of masters, each with an equal share of the slots, and
+// of the replicas that were added.
 type Cluster struct {
 	// Nodes are the servers in the order of their slots. It must not be changed.
 	Nodes []*Server
+	// Replicas are those of [Cluster.AddReplica].
+	Replicas []*Server
 
 	fail failer
 	mu   sync.Mutex
-	// owner :: slot → index in Nodes; corrected by the redirections seen.
+	// owner :: slot → index in Nodes and Replicas; corrected by the redirections seen.
 	owner [slotCount]int
+	base  *config
 }
 
 // StartCluster starts a cluster of that many nodes, at least one, and waits
@@ -72,7 +77,7 @@ func startCluster(nodes int, opts []Option) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{Nodes: servers}
+	c := &Cluster{Nodes: servers, base: base}
 	if err := c.form(ctx); err != nil {
 		closeAll(servers)
 		return nil, fmt.Errorf("redistest: form cluster: %w", err)
@@ -106,7 +111,7 @@ func (c *Cluster) form(ctx context.Context) error {
 
 func (c *Cluster) waitReady(ctx context.Context) error {
 	return poll(ctx, "not every node reports cluster_state:ok", func() bool {
-		for _, s := range c.Nodes {
+		for _, s := range c.servers() {
 			info, err := clusterInfo(s)
 			if err != nil || info["cluster_state"] != "ok" ||
 				info["cluster_slots_ok"] != strconv.Itoa(slotCount) ||
@@ -142,6 +147,8 @@ func (c *Cluster) WaitReady() {
 	}
 }
 
+func (c *Cluster) servers() []*Server { return slices.Concat(c.Nodes, c.Replicas) }
+
 // Addrs returns the addresses of the nodes.
 func (c *Cluster) Addrs() []string { return addrs(c.Nodes) }
 
@@ -163,13 +170,13 @@ func (c *Cluster) URL() string {
 func (c *Cluster) NodeFor(key string) *Server {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.Nodes[c.owner[Slot(key)]]
+	return c.servers()[c.owner[Slot(key)]]
 }
 
 // Do runs a command on the node that owns key, which is not added to args. It
 // follows a redirection of a moved slot. See [Server.Do].
 func (c *Cluster) Do(key string, args ...string) (any, error) {
-	for range len(c.Nodes) {
+	for range len(c.servers()) {
 		v, err := c.NodeFor(key).Do(args...)
 		var e Error
 		if !errors.As(err, &e) || !c.learn(string(e)) {
@@ -189,7 +196,7 @@ func (c *Cluster) learn(e string) bool {
 	if err != nil || slot < 0 || slot >= slotCount {
 		return false
 	}
-	for i, n := range c.Nodes {
+	for i, n := range c.servers() {
 		if n.Addr() == f[2] {
 			c.mu.Lock()
 			defer c.mu.Unlock()

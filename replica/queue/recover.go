@@ -35,6 +35,10 @@ func (q *Queue) Recover(ctx context.Context, snap *poolkeeper.Snapshot) (other b
 		}
 		other, err = true, nil
 	}
+	if errors.Is(err, poolkeeper.ErrForeign) {
+		return false, poolkeeper.Errorf(poolkeeper.ErrForeign, "Redis still has part of what was lost, or keys of others under this prefix").
+			WithHint("as after one node of a Cluster was emptied: remove all keys of this prefix, on all nodes, then run poolkeeper recover again")
+	}
 	if err == nil {
 		q.look()
 		err = q.Err()
