@@ -21,6 +21,8 @@ FAULT_TIME  ?= 60s
 FAULT_SEEDS ?= 20
 HOLE_TIME   ?= 10m
 SOAK_TIME   ?= 20m
+# How many tests of a package that mostly wait run at once.
+WAITING ?= 4
 # At every how manieth call of the file system `make test` breaks the store on
 # files, from a random one on; `make test-exact` does so at each.
 CRASH_EVERY ?= 5
@@ -29,7 +31,7 @@ CRASH_EVERY ?= 5
 # most of its time: those of much content, the suite of backends on each further
 # kind of server, after one on which it runs with the detector, scripts that were run
 # with it before, and the fault suite.
-PLAIN = ^(TestCases|TestVerdicts|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestScriptsThroughInstance|TestKilledInALongOutage|TestServerRefusesWrites|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OnRedis|OnFiles|OverHTTP|Secured)|TestFaults.*)$$
+PLAIN = ^(TestCases|TestVerdicts|TestRenamesAndSharedTokens|TestNoSecretInTexts|TestNoSecretIsPrinted|TestMaskKeepsJSON|TestJSON|TestOneByteInDirectory|TestImportKilled|TestForeignOfManyProviders|TestRoundTrip|TestBigDirectory|TestBigImportThroughInstance|TestScriptsThroughInstance|TestKilledInALongOutage|TestServerRefusesWrites|TestConformance(ThroughTLS|BehindSentinel|AsRestrictedUser|OnCluster|OnRedis|OnFiles|OverHTTP|Secured)|TestFaults.*)$$
 PLAIN_IN = ./memstore ./filestore ./redisstore ./client ./configdir ./transfer ./cmd/poolkeeper ./open ./open/faults ./replica ./replica/queue
 
 .PHONY: help build man run transcript test test-node test-openapi test-plain test-exact test-faults soak check bench mutants fuzz lint clean
@@ -54,7 +56,7 @@ test: ## run all tests, with the race detector, in a random order, against a rea
 	scripts/require-redis
 	scripts/require-systemd
 	@$(MAKE) --no-print-directory test-node test-openapi test-plain >&2
-	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -timeout 9m -skip '$(PLAIN)' $(TESTFLAGS) ./...
+	POOLKEEPER_REQUIRE_REDIS=1 POOLKEEPER_CRASH_EVERY=$(CRASH_EVERY) $(GO) test -race -shuffle=on -parallel $(WAITING) -timeout 9m -skip '$(PLAIN)' $(TESTFLAGS) ./...
 
 test-node: ## test the Node example against the real service, on files and on Redis
 	scripts/require-redis
@@ -66,7 +68,7 @@ test-openapi: ## hold the service to its OpenAPI document with a validator of ot
 
 test-plain: ## run without the race detector what moves much content, and the suite on further kinds of servers
 	scripts/require-redis
-	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -shuffle=on -timeout 9m -run '^TestLimits$$|$(PLAIN)' $(PLAIN_IN)
+	POOLKEEPER_REQUIRE_REDIS=1 $(GO) test -shuffle=on -parallel $(WAITING) -timeout 9m -run '^TestLimits$$|$(PLAIN)' $(PLAIN_IN)
 
 test-exact: ## count while connections break and processes are killed, EXACT_RUNS (20) times; crash the store on files at each call
 	scripts/require-redis

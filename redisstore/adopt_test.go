@@ -87,6 +87,7 @@ func TestAdopt(t *testing.T) {
 // had is still read, the gateway still finds its own keys, no other import gets
 // at it, and it is simply run again.
 func TestAdoptCutOff(t *testing.T) {
+	t.Parallel()
 	cmds := forkStore(t)
 	want := adopted(t, cmds)
 	srv := redistest.Start(t)

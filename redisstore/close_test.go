@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
+	"github.com/poolkeeper/poolkeeper/internal/redistest"
 	"github.com/poolkeeper/poolkeeper/redisstore"
 )
 
@@ -58,12 +59,12 @@ func (r *rig) closed(b *redisstore.Store) {
 // With Redis silent, Close ends all the same, and everybody gets an answer.
 func TestCloseWithoutAnAnswer(t *testing.T) {
 	r := newRig(t)
-	proxy, b := r.proxied(func(o *redisstore.Options) { o.CommandTimeout, o.RetryFor = 100*time.Millisecond, time.Second })
+	proxy, b := r.proxied(func(o *redisstore.Options) { o.CommandTimeout, o.RetryFor = 300*time.Millisecond, 2*time.Second })
 	r.must(b, useOp("b", 1))
 	proxy.Blackhole(true)
 	var wg sync.WaitGroup
 	wg.Go(func() { r.refused(b, useOp("b", 1), poolkeeper.ErrIndeterminate) })
-	time.Sleep(30 * time.Millisecond)
+	eventually(t, "it is sent", func() bool { return proxy.Counts()[redistest.FaultBlackhole] > 0 })
 	for range 2 {
 		wg.Go(func() {
 			if res := r.try(b, useOp("b", 100)); !errors.Is(res.Err, poolkeeper.ErrUnavailable) && !errors.Is(res.Err, poolkeeper.ErrClosed) {

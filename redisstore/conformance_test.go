@@ -21,7 +21,8 @@ func harness(url string, tlsConfig *tls.Config) storetest.Harness {
 	var prefixes sync.Map
 	open := func(t testing.TB, prefix string, now func() time.Time) poolkeeper.Backend {
 		t.Helper()
-		b, err := redisstore.Open(context.Background(), url, &redisstore.Options{Prefix: prefix, TLS: tlsConfig, Now: now})
+		b, err := redisstore.Open(context.Background(), url, &redisstore.Options{Prefix: prefix, TLS: tlsConfig, Now: now,
+			CommandTimeout: 20 * time.Second, RetryFor: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -80,6 +80,7 @@ func steady(o *redisstore.Options) {
 // Every class of errors of Redis, by a real server where one can be made to give
 // it: what it is to the caller, and that what was surely not applied was not.
 func TestErrorClasses(t *testing.T) {
+	t.Parallel()
 	lie := func(reply string) func(*rig) (*redisstore.Store, func()) {
 		return func(r *rig) (*redisstore.Store, func()) {
 			p := startLiar(r.T, r.srv.Socket())

@@ -330,6 +330,7 @@ func TestForeignOfManyProviders(t *testing.T) {
 
 // A foreign store on a cluster, where keys are on many servers.
 func TestForeignOnCluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	for _, cmd := range forkStore(t) {
 		if _, err := c.Do(cmd[1], cmd...); err != nil {

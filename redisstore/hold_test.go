@@ -90,6 +90,7 @@ func TestReplaceBesideSteadyEdits(t *testing.T) {
 // Whoever has asked the others to wait is waited for, by edits and by other
 // changes of the whole pool, but not by traffic; and not for ever.
 func TestEditsWait(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	r.must(r.b, useOp("a", 1))
 	ctl := "t:ctl:{" + rigPool + "}"

@@ -143,6 +143,7 @@ func TestManyRepliesLost(t *testing.T) {
 // tried, is indeterminate; what queued behind it was not applied. Once Redis
 // answers again, the outcome is found out, and it was applied once.
 func TestIndeterminate(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		begin   func(*redistest.Proxy)
@@ -187,6 +188,7 @@ func TestIndeterminate(t *testing.T) {
 
 // With Redis gone before anything was sent, nothing was applied.
 func TestUnavailable(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, redistest.WithAOF("always"))
 	b := r.open(r.srv.SocketURL(), impatient)
 	r.srv.Kill()

@@ -9,6 +9,7 @@ import (
 // A node of a Cluster that went back is mended, by whoever writes there and by
 // nobody.
 func TestOlderClusterNodeIsMended(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	r := &rig{T: t, srv: c.NodeFor(rigPool)}
 	b := r.open(c.URL(), tenacious)
@@ -37,6 +38,7 @@ func TestOlderClusterNodeIsMended(t *testing.T) {
 // Behind Sentinel nothing that was acknowledged is missing in the end, whether the
 // primary comes back as it was once, or a replica takes its place.
 func TestSentinelSwitchIsMended(t *testing.T) {
+	t.Parallel()
 	g := redistest.StartSentinel(t)
 	r := &rig{T: t, srv: g.Master()}
 	b := r.open(g.URL(), tenacious)

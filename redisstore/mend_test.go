@@ -42,6 +42,7 @@ func (r *rig) nothingLost(b *redisstore.Store) {
 // A Redis that came back from an older state is given what it has lost again, in
 // its order: by whoever writes next to a key, and where nobody does all the same.
 func TestOlderRedisIsMended(t *testing.T) {
+	t.Parallel()
 	for _, writes := range []bool{true, false} {
 		t.Run(fmt.Sprintf("writes=%v", writes), func(t *testing.T) {
 			r := newRig(t)
@@ -282,6 +283,7 @@ func TestMendedDoesNotTrample(t *testing.T) {
 // Of two instances that have put a value, both lost, the later one wins, whoever
 // mends first.
 func TestMendedByTwo(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	one, two := poolkeeper.DocumentKey("one"), poolkeeper.DocumentKey("two")
 	other := r.open(r.srv.SocketURL())
@@ -344,6 +346,7 @@ func TestLaggingReplicaIsMended(t *testing.T) {
 
 // So is a server whose append-only file was cut.
 func TestCutFileIsMended(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, redistest.WithAOF("always"), redistest.WithConfig("aof-load-truncated", "yes"))
 	b := r.open(r.srv.SocketURL(), tenacious)
 	for range 50 {
@@ -408,6 +411,7 @@ func (r *rig) writerFields() map[string]string {
 // A turn ends the writers that it replaces: whatever of theirs comes late is not
 // executed.
 func TestTurnEndsWriters(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	info, err := r.b.Info(t.Context())
 	if err != nil {
@@ -470,6 +474,7 @@ func TestLostAgainRightAfterTheTurn(t *testing.T) {
 
 // However long Redis is away, the tail is there when it is back.
 func TestTailOutlivesAnOutage(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	var ahead atomic.Int64
 	b := r.open(r.srv.SocketURL(), func(o *redisstore.Options) {

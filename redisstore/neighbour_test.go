@@ -81,6 +81,7 @@ func TestNeighbouringVersions(t *testing.T) {
 // is begun, on no server of a Cluster, and nothing is written. One that is there
 // is served: it must not be lost over a setting.
 func TestEvictionPolicy(t *testing.T) {
+	t.Parallel()
 	for policy, refused := range map[string]bool{
 		"noeviction": false, "volatile-lru": false, "volatile-ttl": false, "volatile-random": false,
 		"allkeys-lru": true, "allkeys-lfu": true, "allkeys-random": true,

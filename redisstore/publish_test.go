@@ -270,6 +270,7 @@ func TestPublishedOnce(t *testing.T) {
 }
 
 func TestPublicationsOnCluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	b, err := redisstore.Open(t.Context(), c.URL(), &redisstore.Options{Prefix: rigPrefix})
 	if err != nil {

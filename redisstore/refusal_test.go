@@ -108,6 +108,7 @@ func TestServerRefusesWrites(t *testing.T) {
 
 // While a server loads its data it answers nothing else.
 func TestServerIsLoading(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, redistest.WithConfig("key-load-delay", "0"), redistest.WithConfig("loading-process-events-interval-bytes", "1024"), redistest.WithConfig("rdbcompression", "no"))
 	for i := range 200 {
 		r.srv.DoString("SET", fmt.Sprint("filler", i), strings.Repeat("x", 2000))

@@ -213,7 +213,7 @@ func TestExpiredStageIsNoPool(t *testing.T) {
 // the id comes back.
 func TestUnsweptStateIsNotTaken(t *testing.T) {
 	r := newRig(t)
-	proxy, b := r.proxied(impatient)
+	proxy, b := r.proxied(hasty)
 	r.must(b, useOp("b", 100))
 	r.must(b, replaceOp("a", "c")) // loads the scripts
 	r.must(b, replaceOp("a", "b", "c"))

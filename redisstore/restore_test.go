@@ -35,7 +35,7 @@ func plentiful(mark string) *poolkeeper.Snapshot {
 func TestRestoreCutOff(t *testing.T) {
 	srv := redistest.Start(t)
 	r := &rig{T: t, srv: srv}
-	proxy, b := r.proxied(impatient)
+	proxy, b := r.proxied(hasty)
 	proxy.CutBeforeRequest(1, "SADD") // comes after the values
 	if err := b.Restore(t.Context(), plentiful("first")); err == nil {
 		t.Fatal("the restore came through")

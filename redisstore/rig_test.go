@@ -77,6 +77,11 @@ func impatient(o *redisstore.Options) {
 	o.CommandTimeout, o.RetryFor = 100*time.Millisecond, 300*time.Millisecond
 }
 
+// hasty makes a store give up soon what is refused, and wait for what is slow.
+func hasty(o *redisstore.Options) {
+	o.CommandTimeout, o.RetryFor = 5*time.Second, 300*time.Millisecond
+}
+
 // proxied opens a store behind a proxy.
 func (r *rig) proxied(change ...func(*redisstore.Options)) (*redistest.Proxy, *redisstore.Store) {
 	r.Helper()

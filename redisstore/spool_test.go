@@ -371,13 +371,18 @@ func TestSpoolAmongFaults(t *testing.T) {
 	}
 	wg.Wait()
 	proxy.Clear()
-	eventually(t, "all is settled", func() bool { _, frozen := s.left(); return len(frozen) == 0 })
-	ops, _ := s.left()
-	for _, res := range b.Replay(t.Context(), ops) {
-		if res.Err != nil {
-			t.Errorf("replay: %v", res.Err)
+	eventually(t, "all is settled", func() bool {
+		ops, frozen := s.left()
+		if len(frozen) > 0 || len(ops) == 0 {
+			return len(frozen)+len(ops) == 0
 		}
-	}
+		for _, res := range b.Replay(t.Context(), ops) { // some may have no answer in so short a time
+			if res.Err != nil && !errors.Is(res.Err, poolkeeper.ErrUnavailable) {
+				t.Errorf("replay: %v", res.Err)
+			}
+		}
+		return false
+	})
 	for id, base := range map[string]int{"a": 5, "b": 0, "c": 0} {
 		if got := r.usageOf(id); got != strconv.Itoa(base+acked[id]) {
 			t.Errorf("the counter of %s is %s after %d acknowledged increments", id, got, acked[id])

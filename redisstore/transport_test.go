@@ -142,6 +142,7 @@ func openUser(t *testing.T, at, prefix string) *redisstore.Store {
 
 // The same line is enough on a cluster.
 func TestRestrictedUserOnCluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, redistest.WithACL(aclLine(t, "t")))
 	b := openUser(t, withUser(t, c.URL(), "poolkeeper", "s3cret"), rigPrefix)
 	if err := b.Restore(t.Context(), rigSnapshot()); err != nil {

@@ -28,6 +28,7 @@ func clusterStore(t *testing.T) (*redistest.Cluster, *redisstore.Store) {
 // What goes to every node is told once and in order, whatever pool is new is
 // learnt, and nobody subscribes to more than the pools.
 func TestWatchOnCluster(t *testing.T) {
+	t.Parallel()
 	c, b := clusterStore(t)
 	s := spyOn(t, b)
 	must := func(op poolkeeper.Op) {
@@ -70,6 +71,7 @@ func TestWatchOnCluster(t *testing.T) {
 
 // A slot that moves takes its channel along, and a node that is gone all of its.
 func TestWatchEndsWhereTheClusterChanges(t *testing.T) {
+	t.Parallel()
 	t.Run("slot moved", func(t *testing.T) {
 		c, b := clusterStore(t)
 		s := spyOn(t, b)

@@ -52,6 +52,7 @@ func newCrossing(t *testing.T, to string) *crossing {
 // A watch whose server is no longer the one that is written to would hear
 // nothing, and be asked and answer for ever.
 func TestWatchLeavesAFormerPrimary(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	follower := redistest.Start(t, redistest.WithReplicaOf(r.srv))
 	c := newCrossing(t, r.srv.Addr())
