@@ -75,7 +75,7 @@ func (k keyspace) kindOf(rest string) (kind foreignKind, arg string) {
 
 // isOwn reports whether a key is one that only Poolkeeper makes.
 func (k keyspace) isOwn(name, rest string) bool {
-	if name == k.tokenRefs() || name == k.typeOrder() || name == k.files() || name == k.leftovers() || strings.HasPrefix(rest, nameDoc) {
+	if name == k.tokenRefs() || name == k.typeOrder() || name == k.files() || name == k.leftovers() || name == k.journals() || strings.HasPrefix(rest, nameDoc) {
 		return true
 	}
 	for _, helper := range []string{"state:{", "order:{", "ctl:{", "stage:{", "lock:{"} {

@@ -54,6 +54,9 @@ func (k keyspace) leftovers() string { return k.prefix + "leftovers:{" + k.meta(
 // another one have of that one.
 func (k keyspace) recovered() string { return k.prefix + "recovered:{" + k.meta() + "}" }
 
+// journals names who brings the ops of which journal.
+func (k keyspace) journals() string { return k.prefix + "journals:{" + k.meta() + "}" }
+
 // probe names what is written to see whether anything can be.
 func (k keyspace) probe() string { return k.prefix + "probe:{" + k.meta() + "}" }
 

@@ -243,7 +243,7 @@ func (r *restore) owns(name string) bool {
 		return false
 	}
 	switch helper {
-	case "state", "order", "ctl", "stage", "lock", "recovered", "probe":
+	case "state", "order", "ctl", "stage", "lock", "recovered", "probe", "journals":
 		_, ok := r.parse(inner)
 		return ok || inner == r.typeOrder() || inner == r.Store.meta()
 	}

@@ -44,6 +44,7 @@ var (
 	commitScript   = newScript("commit", "commit")
 	markScript     = newScript("mark", "mark")
 	placeScript    = newScript("place", "place")
+	claimScript    = newScript("claim", "claim")
 )
 
 // run executes a script by its SHA-1, and by its source where the server does

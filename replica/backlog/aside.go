@@ -26,6 +26,9 @@ func (b *Backlog) setAside(a *Aside, bytes int64, seq uint64) {
 	a.bytes, a.seq = bytes, seq
 	b.aside[a.Entry] = a
 	b.bytes += bytes
+	if a.Err == b.doubtful { // that was said of all of them
+		return
+	}
 	b.opts.Logger.Warn("an op that was queued could not be applied, and is set aside",
 		"entry", a.Entry, "op", string(a.Op.Kind), "of", a.Op.Subject(), "reason", a.Err)
 }

@@ -70,7 +70,10 @@ type Backlog struct {
 	// writing by whoever needs all of that to stand still.
 	gate sync.RWMutex
 
-	keys atomic.Int64 // how many have ops
+	keys     atomic.Int64 // how many have ops
+	name     string       // of the journal, where it has none yet
+	isNamed  atomic.Bool  // it has one
+	doubtful error        // of ops that another directory may have brought
 
 	mu       sync.Mutex
 	unfolded *sync.Cond // some entry has no increments on their way any more
@@ -82,6 +85,7 @@ type Backlog struct {
 	ledger   map[droppedKey]*Dropped
 	losses   map[lossKey]*poolkeeper.Loss
 	epoch    string
+	claim    claim
 	bytes    int64 // of all of that
 	closed   bool
 
@@ -139,11 +143,12 @@ func Open(dir string, opts *Options) (*Backlog, error) {
 		j.Close()
 		return nil, err
 	}
+	b.nameless()
 	return b, nil
 }
 
 func empty(dir string) *Backlog {
-	b := &Backlog{dir: dir, entries: map[uint64]*entry{}, lanes: map[poolkeeper.Key]*lane{}, frozen: map[uint64]*frozen{},
+	b := &Backlog{dir: dir, name: newName(), doubtful: errDoubtful(dir), entries: map[uint64]*entry{}, lanes: map[poolkeeper.Key]*lane{}, frozen: map[uint64]*frozen{},
 		programs: map[string]*program{}, aside: map[uint64]*Aside{}, ledger: map[droppedKey]*Dropped{}, losses: map[lossKey]*poolkeeper.Loss{}}
 	b.unfolded = sync.NewCond(&b.mu)
 	return b
@@ -163,6 +168,9 @@ func (b *Backlog) Observe(o Observer) {
 		b.queued(e.QueuedOp, e.touched)
 	}
 }
+
+// Dir is the directory; empty in memory.
+func (b *Backlog) Dir() string { return b.dir }
 
 // Durable reports whether what is queued survives the process.
 func (b *Backlog) Durable() bool { return b.journal != nil }
@@ -205,9 +213,20 @@ func (m *memory) Append(ctx context.Context, commit func(uint64), records ...[]b
 
 // write makes records durable, and then has commit take note of them.
 func (b *Backlog) write(ctx context.Context, commit func(first uint64), records ...[]byte) error {
+	named := b.named() || records[0][0] == claimRecord
+	if !named {
+		records = append([][]byte{(&claim{Journal: b.name}).record()}, records...)
+	}
 	_, err := b.log.Append(ctx, func(first uint64) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		if !named {
+			first++
+			if b.claim.Journal == "" {
+				b.claim.Journal = b.name
+			}
+			b.isNamed.Store(true)
+		}
 		commit(first)
 	}, records...)
 	if errors.Is(err, journal.ErrFull) {

@@ -101,6 +101,9 @@ func (c *copying) fill() {
 			w.text([]byte(c.epoch))
 			c.put(w, nil)
 		}
+		if c.claim.Journal != "" {
+			c.put(c.claim.record(), nil)
+		}
 		if len(c.ledger) > 0 {
 			c.put(c.ledgerRecord(), nil)
 		}

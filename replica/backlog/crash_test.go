@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -19,6 +20,7 @@ type model struct {
 	rnd       *rand.Rand
 	documents int
 	frozen    []*poolkeeper.Frozen
+	claims    []poolkeeper.Claim // the last one that the store surely had, and those begun since; none may be unknown
 }
 
 func newModel(seed uint64) *model {
@@ -64,7 +66,7 @@ func (m *model) step(b *Backlog) (failed bool) {
 		}
 		return results
 	}
-	switch m.rnd.IntN(7) {
+	switch m.rnd.IntN(8) {
 	case 0, 1:
 		m.documents++
 		op := document(fmt.Sprintf("d%d.json", m.documents), `{"a":1}`)
@@ -117,6 +119,15 @@ func (m *model) step(b *Backlog) (failed bool) {
 		return settle(f.Ops, b.Settle(f, results), results)
 	case 6:
 		return b.compact() != nil
+	case 7:
+		c, err := b.Claim()
+		if err != nil {
+			return true
+		}
+		if m.claims = append(m.claims, c); m.rnd.IntN(2) == 0 || len(m.claims) > maxMarks {
+			b.Claimed(c)
+			m.claims = []poolkeeper.Claim{c}
+		}
 	}
 	return false
 }
@@ -164,6 +175,14 @@ func (m *model) check(t *testing.T, b *Backlog) {
 		frozen[f.Number] = true
 		if string(f.Program) != "source of "+f.ProgramName {
 			t.Errorf("request %d has the program %q", f.Number, f.Program)
+		}
+	}
+	if len(b.entries)+len(b.aside) == 0 {
+		m.claims = nil // a journal in which there is nothing begins anew
+	}
+	for _, c := range m.claims {
+		if b.claim.Journal != c.Journal || !slices.Contains(b.claim.Marks, c.Mark) {
+			t.Errorf("claim %+v is not known any more: there is %+v", c, b.claim)
 		}
 	}
 	for _, f := range m.frozen {

@@ -28,6 +28,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add([]byte{frozenRecord, 0, 0, 0, 0, 255, 255, 255, 255, 15}, []byte{asideRecord, 1, 1, 0}, []byte{})
 	f.Add(append([]byte{rescueRecord, 0}, op...), append([]byte{againRecord, 1, 1}, op...), []byte(`l{"key":{},"ops":1}`))
 	f.Add([]byte(`M[{"ops":1}]`), []byte{rescueRecord, 9}, []byte{againRecord, 1, 0})
+	f.Add([]byte(`c{"journal":"j","marks":[{"generation":1,"nonce":"n"}],"doubt":2}`), fresh, []byte(`c{"journal":"j"}`))
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		log, err := Open("", nil)
 		if err != nil {

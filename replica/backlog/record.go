@@ -23,6 +23,7 @@ const (
 	dropRecord    = 'q' // TIME COUNT ENTRY…: given up because there was no room
 	ledgerRecord  = 'L' // JSON of all that was ever dropped
 	epochRecord   = 'e' // TEXT
+	claimRecord   = 'c' // JSON: the name of the journal, and who brings it to the store
 	rescueRecord  = 'R' // I ORIGIN OP: the I-th of ops that stand in front of all others of their key
 	againRecord   = 'V' // ENTRY FIRST ORIGIN OP: a copy of one; FIRST is the number of the first of them
 	lossRecord    = 'l' // JSON of what the store has lost for good

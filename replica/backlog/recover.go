@@ -36,6 +36,7 @@ func (b *Backlog) settleDown() error {
 		b.bytes += f.bytes
 		b.lanes[f.Key].frozen++
 	}
+	b.doubt()
 	for n, e := range b.entries {
 		if e.frozen == 0 {
 			continue
@@ -149,6 +150,8 @@ func (b *Backlog) replay(seq uint64, data []byte) bool {
 		}
 	case epochRecord:
 		b.epoch = string(r.text())
+	case claimRecord:
+		b.foundClaim(&r)
 	default:
 		return false
 	}

@@ -42,7 +42,7 @@ func TestRescue(t *testing.T) {
 	rescue(use("x", "a", 20), use("x", "b", 21))
 	b.must(t, use("x", "a", 4))
 	b.must(t, use("x", "b", 5))
-	const want = "7:20o2 8:21o2 3:10o3 4:11o3 5:12o3 1:7 10:5 "
+	const want = "8:20o2 9:21o2 4:10o3 5:11o3 6:12o3 2:7 11:5 "
 	if got := b.order("x"); got != want {
 		t.Errorf("the order is %s, want %s", got, want)
 	}
@@ -126,10 +126,10 @@ func TestOriginOfThoseTogether(t *testing.T) {
 		}
 	}
 	settle(make([]poolkeeper.Result, 3)...)
-	again("1:1one 2:1one 3:1one 4:1two 5:1 ")
+	again("2:1one 3:1one 4:1one 5:1two 6:1 ")
 	took = b.Take(x, 3)
 	settle(poolkeeper.Result{}, ok, poolkeeper.Result{})
-	again("1:1 3:1 4:1two 5:1 ")
+	again("2:1 4:1 5:1two 6:1 ")
 }
 
 // Ops that a replay has taken do not go out before others that are rescued then.

@@ -64,5 +64,8 @@ func (b *Backlog) text() (s string) {
 	for _, d := range b.droppedLocked() {
 		s += fmt.Sprintf("dropped %+v\n", d)
 	}
+	if len(b.entries)+len(b.aside) > 0 { // else it has no name when it is opened again
+		s += string(b.claim.record())
+	}
 	return s + b.epoch
 }

@@ -76,7 +76,9 @@ func (q *Queue) turn(next state) (up bool) {
 		next.since = now
 	}
 	q.state = next
-	up = sends(next.mode)
+	if up = sends(next.mode); !up {
+		q.unclaim()
+	}
 	// An empty store says so itself to each caller, where there is nothing to serve
 	// meanwhile.
 	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.standby() || q.waiting.Load() > 0) || q.src.Load() == nil)

@@ -67,11 +67,17 @@ type Queue struct {
 	down    atomic.Bool             // ops are not sent: the mode is one that queues
 	doubt   atomic.Bool             // a write was refused, and it is to be found out whether others are
 	waiting atomic.Int64            // keys that have ops
-	counts  counts
-	ctx     context.Context
-	cancel  context.CancelFunc
-	probe   chan struct{} // asks for one
-	active  sync.WaitGroup
+
+	claiming    sync.Mutex
+	unclaimable bool          // the last claim has failed; guarded by claiming
+	outages     atomic.Uint64 // how often the store was not there
+	claimedIn   atomic.Uint64 // after which one the journal was claimed, from 1; 0 where nothing was brought since
+
+	counts counts
+	ctx    context.Context
+	cancel context.CancelFunc
+	probe  chan struct{} // asks for one
+	active sync.WaitGroup
 
 	mu     sync.Mutex
 	wake   *sync.Cond

@@ -77,6 +77,12 @@ func (q *Queue) replay(key poolkeeper.Key) (more, wait bool) {
 		return false, false // none, or requests on their way: their end marks the key
 	}
 	defer q.log.GiveBack(ops)
+	if q.claim() != nil {
+		return true, true
+	}
+	if n, err := q.log.Doubtful(ops); n > 0 {
+		return true, err != nil
+	}
 	return true, !q.bring(ops)
 }
 

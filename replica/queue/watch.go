@@ -90,6 +90,9 @@ func (q *Queue) examine() state {
 	if err == nil {
 		err = q.accept(info)
 	}
+	if err == nil {
+		q.reclaim()
+	}
 	return q.judge(info, err)
 }
 
@@ -179,6 +182,7 @@ func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
 	}
 	q.resumed = false
 	clear(q.rescued)
+	q.unclaim()
 	was := q.src.Swap(&opened{fresh})
 	q.active.Go(func() {
 		if err := was.Close(); err != nil {
