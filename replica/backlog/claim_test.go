@@ -131,12 +131,13 @@ func TestDisowned(t *testing.T) {
 		dir := t.TempDir()
 		b := opened(t, dir, nil)
 		b.must(t, use("x", "a", 1))
+		b.must(t, use("z", "a", 1))
 		f := frozenOf(poolkeeper.QueuedOp{Op: use("y", "a", 1)})
 		if err := b.Freeze(f); err != nil {
 			t.Fatal(err)
 		}
 		before := b.claimNow(t)
-		if n, err := b.Disown(); n != 2 || err != nil {
+		if n, err := b.Disown(); n != 3 || err != nil {
 			t.Fatalf("disowned %d ops, %v", n, err)
 		}
 		later := b.must(t, use("x", "a", 10))
@@ -150,16 +151,20 @@ func TestDisowned(t *testing.T) {
 			b.Close()
 			b = opened(t, dir, nil)
 		}
+		b.must(t, use("z", "a", 10))
 		if after := b.claimNow(t); after.Journal == before.Journal || len(after.Known) != 0 {
 			t.Errorf("%s: claimed %+v, after %+v", how, after, before)
 		}
 		if err := b.Settle(f, []poolkeeper.Result{{}}); err != nil { // it goes on
 			t.Fatal(err)
 		}
-		for pool, want := range map[string]int{"x": 1, "y": 1} {
+		for pool, want := range map[string]int{"x": 1, "y": 1, "z": 1} {
 			ops := b.Take(poolkeeper.PoolKey(pool), 100)
 			if n, err := b.Doubtful(ops); n != want || err != nil {
 				t.Errorf("%s: of %d ops of %s %d are in doubt, %v", how, len(ops), pool, n, err)
+			}
+			if pool != "y" && len(ops) != 2 {
+				t.Errorf("%s: of %s there are %+v", how, pool, ops)
 			}
 			b.GiveBack(ops)
 		}
@@ -169,7 +174,7 @@ func TestDisowned(t *testing.T) {
 		}
 		b.GiveBack(left)
 		aside := b.Aside()
-		if len(aside) != 2 || aside[0].Reason != "indeterminate" || !strings.Contains(aside[0].Err.Error(), dir) || !strings.Contains(poolkeeper.HintOf(aside[0].Err), "journal retry") {
+		if len(aside) != 3 || aside[0].Reason != "indeterminate" || !strings.Contains(aside[0].Err.Error(), dir) || !strings.Contains(poolkeeper.HintOf(aside[0].Err), "journal retry") {
 			t.Fatalf("%s: set aside are %+v", how, aside)
 		}
 		if _, err := b.RetryAside(t.Context(), poolkeeper.Pick{All: true}); err != nil {

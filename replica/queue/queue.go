@@ -52,8 +52,10 @@ type Options struct {
 // An op whose key has ops that wait is queued behind them, and so is one that the
 // source says it has surely not applied as it is away, both where it can wait
 // ([poolkeeper.Op.Queueable]); others are ErrUnavailable. What is queued is
-// replayed key by key, requests that were sent before first. An op that is
-// refused then is set aside in the backlog, and does not keep others back.
+// replayed key by key, requests that were sent before first. Before that the journal
+// is claimed, where the source is a [poolkeeper.Claimer]: what waits in one that was
+// brought there from another directory is set aside. An op that is
+// refused is set aside in the backlog, and does not keep others back.
 type Queue struct {
 	open   func(context.Context) (Source, error)
 	src    atomic.Pointer[opened] // nil until the store was reached
