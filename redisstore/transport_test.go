@@ -96,6 +96,9 @@ func TestConformanceAsRestrictedUser(t *testing.T) {
 	if _, err := big.Info(t.Context()); err != nil {
 		t.Error(err)
 	}
+	if err := big.Claim(t.Context(), claimOf("j", 1, "one")); err != nil {
+		t.Error(err)
+	}
 	used := stats()
 	var fork [][]string
 	for _, cmd := range forkStore(t) {

@@ -1,7 +1,9 @@
 package queue
 
 import (
+	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -10,67 +12,80 @@ import (
 // long as the store stays and something waits, and once more when nothing does. So
 // of two copies of the journal only one is brought, the one that is first.
 
-// claimed reports whether the journal was claimed since the store came back.
-func (q *Queue) claimed() bool { return q.claimedIn.Load() == q.outages.Load()+1 }
+// A stay is a time in which the store is there. What is brought in it ends with it:
+// a copy may be made in an outage, and used.
+type stay struct {
+	ctx     context.Context
+	end     context.CancelFunc
+	claimed atomic.Bool
+}
 
-// unclaim has the journal claimed before anything else is brought to the store.
-func (q *Queue) unclaim() { q.outages.Add(1) }
+func (q *Queue) newStay() *stay {
+	s := &stay{}
+	s.ctx, s.end = context.WithCancel(q.ctx)
+	return s
+}
 
-// claim claims the journal where that was not done. Where a copy of it was, what
-// waits is left to [backlog.Backlog.Doubtful].
-func (q *Queue) claim() error {
-	if q.claimed() {
-		return nil
+// endStay has the journal claimed before anything else is brought to the store.
+func (q *Queue) endStay() { q.stay.Swap(q.newStay()).end() }
+
+// claim claims the journal where that was not done in this stay, and returns for how
+// long that holds. Where a copy of it was claimed, what waits is left to
+// [backlog.Backlog.Doubtful].
+func (q *Queue) claim() (context.Context, error) {
+	if s := q.stay.Load(); s.claimed.Load() {
+		return s.ctx, nil
 	}
 	q.claiming.Lock()
 	defer q.claiming.Unlock()
-	if q.claimed() {
-		return nil
+	s := q.stay.Load()
+	if s.claimed.Load() {
+		return s.ctx, nil
 	}
-	return q.claimAnew()
+	return s.ctx, q.claimAnew(s)
 }
 
 // reclaim ends a replay: a copy that was made during it is of no use then.
 func (q *Queue) reclaim() {
-	if q.claimedIn.Load() == 0 || q.waiting.Load() > 0 {
+	if !q.brought.Load() || q.waiting.Load() > 0 {
 		return
 	}
 	q.claiming.Lock()
 	defer q.claiming.Unlock()
-	if q.waiting.Load() == 0 && q.claimAnew() == nil {
-		q.claimedIn.Store(0)
+	if s := q.stay.Load(); q.waiting.Load() == 0 && q.claimAnew(s) == nil {
+		s.claimed.Store(false)
+		q.brought.Store(false)
 	}
 }
 
-func (q *Queue) claimAnew() error {
-	in := q.outages.Load() + 1 // an outage that begins meanwhile needs another claim
-	claimer, ok := q.src.Load().Source.(poolkeeper.Claimer)
-	if !ok || !q.log.Durable() {
-		q.claimedIn.Store(in)
-		return nil
-	}
-	err := q.claimOnce(claimer)
+func (q *Queue) claimAnew(s *stay) error {
+	err := q.claimOnce(s.ctx)
 	if errors.Is(err, poolkeeper.ErrConflict) {
 		if err = q.disown(); err == nil {
-			err = q.claimOnce(claimer)
+			err = q.claimOnce(s.ctx)
 		}
 	}
 	if err != nil {
-		if q.ctx.Err() == nil && !q.unclaimable {
+		if s.ctx.Err() == nil && !q.unclaimable {
 			q.opts.Logger.Warn("the journal cannot be claimed in the store: what is queued waits until it is", "error", err)
 		}
 		q.unclaimable = true
 		return err
 	}
 	q.unclaimable = false
-	q.claimedIn.Store(in)
+	q.brought.Store(true)
+	s.claimed.Store(true)
 	return nil
 }
 
-func (q *Queue) claimOnce(claimer poolkeeper.Claimer) error {
+func (q *Queue) claimOnce(ctx context.Context) error {
+	claimer, ok := q.src.Load().Source.(poolkeeper.Claimer)
+	if !ok || !q.log.Durable() {
+		return nil
+	}
 	c, err := q.log.Claim()
 	if err == nil {
-		err = claimer.Claim(q.ctx, c)
+		err = claimer.Claim(ctx, c)
 	}
 	if err == nil {
 		q.log.Claimed(c)

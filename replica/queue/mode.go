@@ -77,7 +77,7 @@ func (q *Queue) turn(next state) (up bool) {
 	}
 	q.state = next
 	if up = sends(next.mode); !up {
-		q.unclaim()
+		q.endStay()
 	}
 	// An empty store says so itself to each caller, where there is nothing to serve
 	// meanwhile.

@@ -71,9 +71,9 @@ type Queue struct {
 	waiting atomic.Int64            // keys that have ops
 
 	claiming    sync.Mutex
-	unclaimable bool          // the last claim has failed; guarded by claiming
-	outages     atomic.Uint64 // how often the store was not there
-	claimedIn   atomic.Uint64 // after which one the journal was claimed, from 1; 0 where nothing was brought since
+	unclaimable bool // the last claim has failed; guarded by claiming
+	stay        atomic.Pointer[stay]
+	brought     atomic.Bool // something, by the last claim
 
 	counts counts
 	ctx    context.Context
@@ -130,6 +130,7 @@ func New(ctx context.Context, open func(context.Context) (Source, error), log *b
 	}
 	q.wake = sync.NewCond(&q.mu)
 	q.ctx, q.cancel = context.WithCancel(context.Background())
+	q.stay.Store(q.newStay())
 	q.paused = true // until the store was seen
 	q.down.Store(true)
 	q.counts.turned = map[poolkeeper.Mode]uint64{}

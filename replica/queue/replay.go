@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -77,19 +78,20 @@ func (q *Queue) replay(key poolkeeper.Key) (more, wait bool) {
 		return false, false // none, or requests on their way: their end marks the key
 	}
 	defer q.log.GiveBack(ops)
-	if q.claim() != nil {
+	ctx, err := q.claim()
+	if err != nil {
 		return true, true
 	}
 	if n, err := q.log.Doubtful(ops); n > 0 {
 		return true, err != nil
 	}
-	return true, !q.bring(ops)
+	return true, !q.bring(ctx, ops)
 }
 
 // bring brings ops of a key to the store; false where that has to be tried again.
-func (q *Queue) bring(ops []poolkeeper.QueuedOp) bool {
-	results := q.src.Load().Replay(q.ctx, ops)
-	q.follow(ops, results)
+func (q *Queue) bring(ctx context.Context, ops []poolkeeper.QueuedOp) bool {
+	results := q.src.Load().Replay(ctx, ops)
+	q.follow(ctx, ops, results)
 	stopped, err := q.conclude(ops, results)
 	switch {
 	case err != nil:
@@ -105,19 +107,19 @@ func (q *Queue) bring(ops []poolkeeper.QueuedOp) bool {
 	// halves.
 	left := slices.DeleteFunc(slices.Clone(ops), func(op poolkeeper.QueuedOp) bool { return !q.log.Waiting(op.Entry) })
 	half := (len(left) + 1) / 2
-	return (half == 0 || q.bring(left[:half])) && (half == len(left) || q.bring(left[half:]))
+	return (half == 0 || q.bring(ctx, left[:half])) && (half == len(left) || q.bring(ctx, left[half:]))
 }
 
 // follow brings results of a refresh, whose token is not there any more, to the
 // provider that theirs was renamed to meanwhile: the token went along with it.
-func (q *Queue) follow(ops []poolkeeper.QueuedOp, results []poolkeeper.Result) {
+func (q *Queue) follow(ctx context.Context, ops []poolkeeper.QueuedOp, results []poolkeeper.Result) {
 	for i := range ops {
 		op, ref := ops[i].Op, poolkeeper.Ref{Type: ops[i].Op.Key.Type, ID: ops[i].Op.Key.Name}
 		if op.From == "" || op.Key.Kind != poolkeeper.KindToken || !errors.Is(results[i].Err, poolkeeper.ErrNotFound) {
 			continue
 		}
 		src := q.src.Load()
-		snap, err := src.Source.Load(q.ctx, poolkeeper.ProviderKey(ref))
+		snap, err := src.Source.Load(ctx, poolkeeper.ProviderKey(ref))
 		if err != nil {
 			results[i].Err = err
 			return
@@ -127,7 +129,7 @@ func (q *Queue) follow(ops []poolkeeper.QueuedOp, results []poolkeeper.Result) {
 			continue
 		}
 		op.Key = poolkeeper.TokenKey(p.Ref)
-		if results[i] = src.Apply(q.ctx, op)[0]; errors.Is(results[i].Err, poolkeeper.ErrConflict) && q.stored(&op) {
+		if results[i] = src.Apply(ctx, op)[0]; errors.Is(results[i].Err, poolkeeper.ErrConflict) && q.stored(&op) {
 			results[i] = poolkeeper.Result{Status: poolkeeper.Applied} // by a process that ended before it could say so
 		}
 		if results[i].Err != nil && !refuses(results[i].Err) {

@@ -182,7 +182,7 @@ func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
 	}
 	q.resumed = false
 	clear(q.rescued)
-	q.unclaim()
+	q.endStay()
 	was := q.src.Swap(&opened{fresh})
 	q.active.Go(func() {
 		if err := was.Close(); err != nil {
