@@ -97,7 +97,9 @@ func TestCopiesAndTheirNames(t *testing.T) {
 		"a request": func(b *Backlog) error {
 			return b.Freeze(frozenOf(poolkeeper.QueuedOp{Op: use("x", "a", 1)}))
 		},
-		"a rescue": func(b *Backlog) error { return b.Rescue(poolkeeper.PoolKey("x"), []poolkeeper.QueuedOp{{Op: use("x", "a", 1)}}) },
+		"a rescue": func(b *Backlog) error {
+			return b.Rescue(poolkeeper.PoolKey("x"), []poolkeeper.QueuedOp{{Op: use("x", "a", 1)}})
+		},
 		"an op set aside": func(b *Backlog) error {
 			return b.Resolve([]uint64{b.must(t, use("x", "a", 1))}, []poolkeeper.Result{{Err: poolkeeper.ErrNotFound}})
 		},
