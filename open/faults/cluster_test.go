@@ -11,6 +11,7 @@ import (
 
 // TestFaultsResharding: slots move to another node while their keys are written.
 func TestFaultsResharding(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		c := redistest.StartCluster(t, 3)
 		fill(t, c.URL())
@@ -72,6 +73,7 @@ func reshard(t *testing.T, c *redistest.Cluster, key string, to *redistest.Serve
 // TestFaultsNodeRestarted: one node of a cluster is killed and comes back with its
 // append-only file.
 func TestFaultsNodeRestarted(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		c := redistest.StartCluster(t, 3, redistest.WithAOF("always"))
 		fill(t, c.URL())
@@ -93,6 +95,7 @@ func TestFaultsNodeRestarted(t *testing.T) {
 // TestFaultsClusterFailover: the replica of a node of a cluster takes its place: when it
 // is told to, having everything; and when the node is killed, having been cut off before.
 func TestFaultsClusterFailover(t *testing.T) {
+	t.Parallel()
 	for what, succeed := range map[string]func(*testing.T, *crowd, *redistest.Server, *redistest.Server){
 		"orderly": func(t *testing.T, _ *crowd, _, replica *redistest.Server) {
 			if _, err := replica.Do("CLUSTER", "FAILOVER"); err != nil {

@@ -17,6 +17,7 @@ const metaKey = "faults:meta"
 // on. What was acknowledged of its pools is reported, all of it, and the pools of the
 // others are as they were. What does not hold is in docs/faults.md: its pools are empty.
 func TestFaultsNodeEmptied(t *testing.T) {
+	t.Parallel()
 	for what, lose := range map[string]func(*testing.T, *redistest.Cluster, *redistest.Server){
 		"flushed": func(_ *testing.T, _ *redistest.Cluster, n *redistest.Server) { n.FlushAll() },
 		"restarted without its file": func(t *testing.T, c *redistest.Cluster, n *redistest.Server) {
@@ -72,6 +73,7 @@ func TestFaultsNodeEmptied(t *testing.T) {
 // is not believed: reads go on, writes are queued, and nothing is put back on top of
 // what the other nodes have. When that is removed, recover puts all of it back, once.
 func TestFaultsEpochEmptied(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		c := redistest.StartCluster(t, 3, redistest.WithAOF("always"))
 		fill(t, c.URL())

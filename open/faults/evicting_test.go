@@ -16,6 +16,7 @@ import (
 // When keys are, what counts they had is not promised any more, but everybody has an
 // answer.
 func TestFaultsEvicting(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		srv := redistest.Start(t)
 		srv.ConfigSet("maxmemory-policy", "allkeys-random")

@@ -15,6 +15,7 @@ import (
 // TestFaultsFileLost: redis-server is killed, and its append-only file is damaged or
 // gone when it starts again.
 func TestFaultsFileLost(t *testing.T) {
+	t.Parallel()
 	for what, lose := range map[string]func(*testing.T, *redistest.Server){
 		// The disk has not kept all of it.
 		"cut": func(t *testing.T, srv *redistest.Server) {
@@ -97,6 +98,7 @@ func removeAOF(t *testing.T, srv *redistest.Server) {
 // queued. When one instance has put back what it has, all of it is there, once, but for what was on its way
 // when Redis ended: that is set aside.
 func TestFaultsEmptied(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		srv := redistest.Start(t, redistest.WithAOF("always"))
 		fill(t, srv.SocketURL())

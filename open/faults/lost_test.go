@@ -10,6 +10,7 @@ import (
 // last saved. Each instance brings what it has acknowledged in the meantime, and all of
 // it is there, once.
 func TestFaultsOlder(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		srv := redistest.Start(t)
 		fill(t, srv.SocketURL())

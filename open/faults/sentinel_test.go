@@ -10,6 +10,7 @@ import (
 // TestFaultsFailover: Sentinel makes the replica, which has everything, the master,
 // forth and back.
 func TestFaultsFailover(t *testing.T) {
+	t.Parallel()
 	seeds(t, func(t *testing.T, seed uint64) {
 		g := redistest.StartSentinel(t, redistest.WithAOF("always"))
 		fill(t, g.URL())
@@ -38,6 +39,7 @@ func TestFaultsFailover(t *testing.T) {
 // for a while. Each instance brings what that lacks, and all of it is there, once:
 // whether the former master was killed, or is alive and follows.
 func TestFaultsLaggingReplica(t *testing.T) {
+	t.Parallel()
 	for what, succeed := range map[string]func(*redistest.Sentinel){
 		"killed": func(g *redistest.Sentinel) {
 			master := g.Master()
