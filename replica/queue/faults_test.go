@@ -46,6 +46,7 @@ func (c *tally) check(r *rig) {
 // With a server that does not answer, nor refuse, each write is acknowledged as
 // queued, and counts once when the server goes on.
 func TestNoAnswer(t *testing.T) {
+	t.Parallel()
 	for name, fault := range map[string]func(*rig, *redistest.Proxy, bool){
 		"stopped": func(r *rig, _ *redistest.Proxy, on bool) {
 			if on {
@@ -87,6 +88,7 @@ func TestNoAnswer(t *testing.T) {
 // Three instances count while faults of every kind strike at random: the sums are
 // what was acknowledged.
 func TestCountersUnderFaults(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))

@@ -27,6 +27,7 @@ func (r *rig) sum() (n int64) {
 // However often Redis goes back to an older state under load, what was acknowledged
 // is there in the end, whether it was applied or queued.
 func TestLostIsQueuedAgain(t *testing.T) {
+	t.Parallel()
 	r := forgetful(t)
 	queues := []*queue.Queue{r.queue(r.srv.SocketURL(), t.TempDir(), nil), r.queue(r.srv.SocketURL(), t.TempDir(), nil)}
 	var acked atomic.Int64
@@ -80,6 +81,7 @@ func TestLostIsQueuedAgain(t *testing.T) {
 // What was lost is durable before any of it is applied again, and comes before what
 // was queued: the next process goes on with it, where this one ends.
 func TestLostSurvivesTheProcess(t *testing.T) {
+	t.Parallel()
 	r := forgetful(t)
 	dir := t.TempDir()
 	var again atomic.Int64

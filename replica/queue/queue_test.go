@@ -21,6 +21,7 @@ import (
 // With the store gone, what can wait is queued and the rest is refused; when it is
 // back all of it is there, once, in order, and nothing is queued any more.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for _, durable := range []bool{true, false} {
 		t.Run(fmt.Sprintf("durable=%t", durable), func(t *testing.T) {
 			r := newRig(t)
@@ -92,6 +93,7 @@ func TestOutage(t *testing.T) {
 // What others did meanwhile is not trampled: each conflict has its rule, and what
 // cannot be applied is listed.
 func TestConflicts(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	proxy := redistest.StartProxy(t, r.srv.Socket())
 	q := r.queue(proxy.URL(), t.TempDir(), nil)
@@ -171,6 +173,7 @@ func TestConflicts(t *testing.T) {
 
 // A poisoned op is set aside; those before and behind it go through.
 func TestPoisonedOps(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	proxy := redistest.StartProxy(t, r.srv.Socket())
 	q := r.queue(proxy.URL(), t.TempDir(), nil)
@@ -206,6 +209,7 @@ func TestPoisonedOps(t *testing.T) {
 
 // Live ops of a key stand behind those that wait, those of other keys do not.
 func TestLiveBehindQueued(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	proxy := redistest.StartProxy(t, r.srv.Socket())
 	q := r.queue(proxy.URL(), t.TempDir(), &queue.Options{Chunk: 3})
@@ -261,6 +265,7 @@ func TestLiveBehindQueued(t *testing.T) {
 // Order within one provider, where live ops meet the replay: an increment that was
 // acknowledged after a reset stays.
 func TestResetBetweenIncrements(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	proxy := redistest.StartProxy(t, r.srv.Socket())
 	q := r.queue(proxy.URL(), t.TempDir(), &queue.Options{Chunk: 5})
@@ -288,6 +293,7 @@ func TestResetBetweenIncrements(t *testing.T) {
 
 // A backlog is of one prefix: requests of another one cannot be sent again.
 func TestAnotherPrefix(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir := t.TempDir()
 	log, err := backlog.Open(dir, nil)
@@ -329,6 +335,7 @@ func TestAnotherPrefix(t *testing.T) {
 
 // Ops that are for one store do not go to another one.
 func TestAnotherStore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	dir := t.TempDir()
 	q := r.queue(r.srv.SocketURL(), dir, nil)
@@ -351,6 +358,7 @@ func TestAnotherStore(t *testing.T) {
 // Ops that are given together stay in their order, whether the store is there, goes
 // away, or is away.
 func TestTogether(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	q := r.queue(r.srv.SocketURL(), t.TempDir(), nil)
 	var ops []poolkeeper.Op
@@ -385,6 +393,7 @@ func TestTogether(t *testing.T) {
 // A store that is read and refuses writes is away for them: that is its mode, with the
 // reason, nobody waits for it, and when it is over what was queued is brought to it.
 func TestWritesRefused(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct{ refuse, allow []string }{
 		"out of memory": {[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}},
 		"read-only":     {[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}},

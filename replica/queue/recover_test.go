@@ -9,6 +9,7 @@ import (
 // What an instance was told is applied, and is not in what another one has put back as
 // it had not heard of it, is queued again: once, in front of what was queued since.
 func TestMissingIsQueuedAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t)
 	q := r.queue(r.srv.SocketURL(), t.TempDir(), nil)
 	r.must(q, useOp("a", 1), poolkeeper.Applied)
