@@ -208,7 +208,7 @@ func TestJSON(t *testing.T) {
 	if err := fillBacklog(filepath.Join(w.dir, "queued", "journal"), true); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{{"journal", "list"}, {"journal", "retry", "1"}, {"journal", "discard", "--all"}} {
+	for _, args := range [][]string{{"journal", "list"}, {"journal", "retry", "2"}, {"journal", "discard", "--all"}} {
 		run(w, line{args: append(args, "--state-dir", filepath.Join(w.dir, "queued"))})
 	}
 	hold("serve", startService(t, w.env).said)
