@@ -119,7 +119,10 @@ func (c *crowd) finish(get func(key, field string) string) {
 		var all, sure, maybe, aside int64
 		for p := pool; p < providerCount; p += poolCount {
 			text := get(countKey(p))
-			n, err := strconv.ParseInt(text, 10, 64)
+			n, err := int64(0), error(nil)
+			if text != "" { // which it is where nothing was counted
+				n, err = strconv.ParseInt(text, 10, 64)
+			}
 			s, m, less := c.sure[p].Load(), c.maybe[p].Load(), c.aside[p]
 			if err != nil || n > s+m || n < s-less && c.lost[pool] == 0 || less > s+m {
 				c.Errorf("provider %d: %q are stored; %d were acknowledged, and %d without an answer; %d are set aside", p, text, s, m, less)
@@ -191,8 +194,11 @@ func onServer(srv *redistest.Server) func(key, field string) string {
 func onCluster(c *redistest.Cluster) func(key, field string) string {
 	return func(key, field string) string {
 		v, err := c.Do(key, "HGET", key, field)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err.Error()
+		case v == nil:
+			return ""
 		}
 		return fmt.Sprint(v)
 	}

@@ -49,12 +49,7 @@ func TestFaultsNodeEmptied(t *testing.T) {
 					t.Errorf("%d were counted before, and %d are: nothing was lost", before, after)
 				}
 				all.more(1000)
-				all.finish(func(key, field string) string {
-					if v := onCluster(c)(key, field); v != "<nil>" {
-						return v
-					}
-					return "0"
-				})
+				all.finish(onCluster(c))
 				for pool := range poolCount {
 					lost, aside := all.lost[pool], int64(0)
 					for p := pool; p < providerCount; p += poolCount {
