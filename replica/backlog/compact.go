@@ -40,16 +40,25 @@ func (b *Backlog) tidy() {
 // compact writes all anew that stands before what is now the end, and gives up
 // what is before that.
 func (b *Backlog) compact() error {
+	return b.copying().finish()
+}
+
+// copying begins it.
+func (b *Backlog) copying() *copying {
 	c := &copying{Backlog: b, upTo: b.journal.Last(), did: map[uint64]bool{}}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	c.frozenLeft, c.entriesLeft, c.asideLeft = sortedKeys(b.frozen), sortedKeys(b.entries), sortedKeys(b.aside)
-	b.mu.Unlock()
+	return c
+}
+
+func (c *copying) finish() error {
 	for !c.done {
 		if err := c.chunk(); err != nil {
 			return err
 		}
 	}
-	return b.journal.Trim(c.upTo)
+	return c.journal.Trim(c.upTo)
 }
 
 type copying struct {
@@ -118,21 +127,20 @@ func (c *copying) fill() {
 			c.request(c.frozenLeft[0])
 			c.frozenLeft = c.frozenLeft[1:]
 		case len(c.entriesLeft) > 0:
-			if e := c.entries[c.entriesLeft[0]]; e != nil && e.seq <= c.upTo {
+			n := c.entriesLeft[0]
+			if e := c.entries[n]; e != nil && e.seq <= c.upTo {
 				if e.frozen != 0 {
 					c.request(e.frozen)
 				} else {
 					c.entry(e)
 				}
+			} else if a := c.aside[n]; a != nil && e == nil { // meanwhile; its op stands where it is given up
+				c.setAside(a)
 			}
 			c.entriesLeft = c.entriesLeft[1:]
 		case len(c.asideLeft) > 0:
-			if a := c.aside[c.asideLeft[0]]; a != nil && a.seq <= c.upTo {
-				c.put(copyOf(a.Entry, &a.Op), nil)
-				w := record(asideRecord)
-				w.number(a.Entry, uint64(a.At))
-				w.text(encodeResult(poolkeeper.Result{Err: a.Err}))
-				c.put(w, &a.seq)
+			if a := c.aside[c.asideLeft[0]]; a != nil { // also one of just now: its op may stand before the end
+				c.setAside(a)
 			}
 			c.asideLeft = c.asideLeft[1:]
 		default:
@@ -148,6 +156,14 @@ func (c *copying) entry(e *entry) {
 		return
 	}
 	c.put(copyOf(e.Entry, &e.Op), &e.seq)
+}
+
+func (c *copying) setAside(a *Aside) {
+	c.put(copyOf(a.Entry, &a.Op), nil)
+	w := record(asideRecord)
+	w.number(a.Entry, uint64(a.At))
+	w.text(encodeResult(poolkeeper.Result{Err: a.Err}))
+	c.put(w, &a.seq)
 }
 
 // request writes a request anew, with all its ops.
