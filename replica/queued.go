@@ -227,6 +227,11 @@ func (r *Replica) newOverlay(key poolkeeper.Key) *overlay {
 	}
 	if p := snap.Pools[key.Type]; p != nil {
 		ov.follow(&poolkeeper.Change{})
+		// Counts change in the view itself: the copy goes on in another one, so that who
+		// has this one still does not see more than who reads next.
+		f := (*r.pools.Load())[key.Type]
+		pool, _ := f.view.Pool()
+		f.view = poolkeeper.NewPoolView(pool)
 	}
 	return ov
 }

@@ -316,3 +316,25 @@ func TestQueuedForTheStoreBefore(t *testing.T) {
 		}
 	})
 }
+
+// TestHeldViewDoesNotRunAhead: who still has a view from before something was queued
+// sees no more in it than the next view has.
+func TestHeldViewDoesNotRunAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, st, ref := queuing(t)
+		held, err := st.View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		q.queued(poolkeeper.QueuedOp{Entry: 1, Op: poolkeeper.Op{Kind: poolkeeper.OpUsage, Key: poolkeeper.PoolKey(ref.Type), ID: ref.ID, N: 3}}, false)
+		synctest.Wait()
+		if _, err := poolkeeper.New(q.Store, nil).Usage(t.Context(), ref, 1000); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		before := held.Provider(ref).Count(poolkeeper.UsageCount)
+		if now := usageOf(t, st, ref); now < before {
+			t.Errorf("the view from before has %d, the next one %d", before, now)
+		}
+	})
+}
