@@ -238,7 +238,7 @@ func (s *spec) read(ctx context.Context, st *poolkeeper.Store, log told) {
 			}
 			n := p.Count(poolkeeper.UsageCount)
 			if n < seen[i] && !s.Keyed { // what is asked again shows until the store has said that it has it
-				log.line("x provider %d was read with %d, after %d", i, n, seen[i])
+				log.line("x provider %d was read with %d, after %d, at %s", i, n, seen[i], time.Now().Format("15:04:05.000"))
 			}
 			seen[i] = n
 		}
