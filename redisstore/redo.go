@@ -28,7 +28,7 @@ func (w *work) redoRuntime(r *repair) {
 		if o := r.todo[0].owed(); o != nil {
 			w.mu.Lock()
 			o.gone = true
-			w.disown(o.origin)
+			w.tail.owed = slices.DeleteFunc(w.tail.owed, func(o *owed) bool { return o.gone })
 			w.mu.Unlock()
 		}
 		n = 1
