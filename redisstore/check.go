@@ -58,7 +58,7 @@ func (s *Store) watchOver(known string) {
 			wait = 2 * checkPause
 		case id == "" || id != known:
 			if known != "" && id != "" {
-				s.opts.Logger.Info("Redis is another server than before, or has started anew: what was used lately is compared", "redis", s.target.text)
+				s.opts.Logger.Debug("Redis is another server than before, or has started anew: what was used lately is compared", "redis", s.target.text)
 			}
 			if s.checkAll(ctx) {
 				known = id

@@ -284,11 +284,13 @@ var errDeaf = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "changes of the store
 func (r *Replica) catch(ov *overlay) {
 	limit, cancel := context.WithTimeout(r.ctx, 3*patience)
 	defer cancel()
+	r.mu.Lock()
 	if ov.key.Kind == poolkeeper.KindPool {
-		r.await(limit, r.pool(ov.key.Type), ov.applied)
+		f, applied := r.followed(ov.key.Type), ov.applied
+		r.mu.Unlock()
+		r.await(limit, f, applied)
 		return
 	}
-	r.mu.Lock()
 	if !r.up {
 		r.mu.Unlock()
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,7 +97,26 @@ type Queue struct {
 
 var _ poolkeeper.Backend = (*Queue)(nil)
 
-type opened struct{ Source }
+type opened struct {
+	Source
+	accepted atomic.Bool // it is the store that the ops are for
+}
+
+// readable is the source where it may be read: what another store has is not taken for
+// what was lost.
+func (q *Queue) readable() (Source, error) {
+	src := q.src.Load()
+	switch {
+	case src == nil:
+		return nil, errAway
+	case src.accepted.Load():
+		return src.Source, nil
+	}
+	if err := q.Err(); err != nil {
+		return nil, err
+	}
+	return nil, errAway
+}
 
 // New begins to bring what the backlog has to the source, which open opens: again
 // and again where it says ErrUnavailable, while what can wait is queued. Both are
@@ -244,11 +264,14 @@ func (q *Queue) Err() error {
 
 // Load implements poolkeeper.Backend: it is the source's.
 func (q *Queue) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.Snapshot, error) {
-	src := q.src.Load()
-	if src == nil {
-		return nil, errAway
+	if src := q.src.Load(); src != nil && slices.Equal(keys, []poolkeeper.Key{poolkeeper.MetaKey}) { // what it is
+		return src.Load(ctx, keys...)
 	}
-	return src.Source.Load(ctx, keys...)
+	src, err := q.readable()
+	if err != nil {
+		return nil, err
+	}
+	return src.Load(ctx, keys...)
 }
 
 // Restore implements poolkeeper.Backend.

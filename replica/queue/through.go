@@ -16,11 +16,11 @@ var (
 // Watch makes the layer a poolkeeper.Watcher, as what it is over may be one. It
 // tells of what is in the store: not of what waits.
 func (q *Queue) Watch(ctx context.Context, fn func(poolkeeper.Change)) error {
-	src := q.src.Load()
-	if src == nil {
-		return errAway
+	src, err := q.readable()
+	if err != nil {
+		return err
 	}
-	err := poolkeeper.New(src.Source, nil).Watch(ctx, fn)
+	err = poolkeeper.New(src, nil).Watch(ctx, fn)
 	q.suspect() // it may be away, also where nobody writes
 	return err
 }

@@ -132,6 +132,7 @@ func (q *Queue) accept(info poolkeeper.Info) error {
 		return poolkeeper.Errorf(poolkeeper.ErrLost, "the store is another one than the one that the queued ops are for").
 			WithHint("if it is the right one, let them be brought to it: poolkeeper recover --adopt; what is queued: poolkeeper journal list")
 	}
+	q.src.Load().accepted.Store(true)
 	if err := q.resume(); err != nil {
 		return err
 	}
@@ -147,9 +148,11 @@ func (q *Queue) succeeds(src Source, known, epoch string) bool {
 	q.mu.Lock()
 	adopted := q.adopt == epoch
 	q.mu.Unlock()
-	if adopted {
-		return true
-	}
+	return adopted || q.recovered(src, known)
+}
+
+// recovered reports whether a store was put back for the one with a known epoch.
+func (q *Queue) recovered(src Source, known string) bool {
 	snap, err := src.Load(q.ctx, poolkeeper.MetaKey)
 	return err == nil && snap.Meta[poolkeeper.MetaRecovered] == known
 }
@@ -174,8 +177,10 @@ func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
 	if err != nil { // the one before goes on refusing
 		return found, errors.Join(err, fresh.Close())
 	}
-	if err := q.rescue(q.src.Load().Source, fresh); err != nil {
-		return found, errors.Join(err, fresh.Close())
+	if q.recovered(fresh, q.log.Epoch()) { // of any other content nobody can say what it lacks
+		if err := q.rescue(q.src.Load().Source, fresh); err != nil {
+			return found, errors.Join(err, fresh.Close())
+		}
 	}
 	for _, key := range q.log.Keys() {
 		fresh.Hold(key, true)
@@ -183,7 +188,7 @@ func (q *Queue) reopen(info poolkeeper.Info) (poolkeeper.Info, error) {
 	q.resumed = false
 	clear(q.rescued)
 	q.endStay()
-	was := q.src.Swap(&opened{fresh})
+	was := q.src.Swap(&opened{Source: fresh})
 	q.active.Go(func() {
 		if err := was.Close(); err != nil {
 			q.opts.Logger.Warn("the store that was lost was not closed well", "error", err)
@@ -233,7 +238,7 @@ func (q *Queue) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q.src.Store(&opened{src}) // from now on hooks hold keys; Apply waits until it was looked at
+	q.src.Store(&opened{Source: src}) // from now on hooks hold keys; Apply waits until it was looked at
 	return nil
 }
 
