@@ -102,9 +102,10 @@ func (o *outlasting) take(ctx context.Context) (*poolkeeper.Snapshot, error) {
 	}
 }
 
-// carried reads the carried files from Redis, which the copy does not have.
+// carried reads the carried files from Redis, which the copy does not have,
+// and of which store they are.
 func (o *outlasting) carried(ctx context.Context) (*poolkeeper.Snapshot, error) {
-	return o.Load(poolkeeper.ReadCurrent(ctx), poolkeeper.Key{Kind: poolkeeper.KindFile})
+	return o.Load(poolkeeper.ReadCurrent(ctx), poolkeeper.MetaKey, poolkeeper.Key{Kind: poolkeeper.KindFile})
 }
 
 // files are the carried files of the last snapshot.

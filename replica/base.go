@@ -106,6 +106,9 @@ func (r *Replica) succeeded(turn uint64) error {
 			r.ask(key, nil)
 		}
 	}
+	if r.opts.Noticed != nil { // what changed before was not told
+		r.opts.Noticed(poolkeeper.Key{Kind: poolkeeper.KindFile})
+	}
 	return nil
 }
 

@@ -49,7 +49,8 @@ type Options struct {
 	// Files returns a snapshot with the carried files, which the copy does not have,
 	// for Recover. It may be nil.
 	Files func(ctx context.Context) (*poolkeeper.Snapshot, error)
-	// Noticed is called for each key that readers see otherwise from then on. It must
+	// Noticed is called for each key that readers see otherwise from then on, and for
+	// that of all carried files once changes are told again, or of another store. It must
 	// not use the Replica, and may be nil.
 	Noticed func(poolkeeper.Key)
 }

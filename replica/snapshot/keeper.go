@@ -21,7 +21,9 @@ type KeeperOptions struct {
 	Lag time.Duration
 	// Files returns a snapshot with all carried files. It is called when they may
 	// have changed, and may fail: those of the last snapshot stay then, and it is
-	// called again after Every. Where nil, the snapshots have the carried files.
+	// called again after Every. They stay as well where the store became another one,
+	// and what is of another store than the state, by the epochs, is not taken. Where
+	// nil, the snapshots have the carried files.
 	Files func(ctx context.Context) (*poolkeeper.Snapshot, error)
 	// Shown returns what gateway/ is to be of, without the carried files, or nil where
 	// that is the state: what waits for the store is in the one, as the gateway is to
@@ -50,10 +52,11 @@ type Keeper struct {
 	done   sync.WaitGroup
 	wake   chan struct{}
 
-	work   sync.Mutex // held by the one write
-	w      *writer    // nil until the directory could be opened
-	looked time.Time  // when each file was looked at
-	asked  time.Time  // when the carried files were asked for
+	work   sync.Mutex           // held by the one write
+	w      *writer              // nil until the directory could be opened
+	looked time.Time            // when each file was looked at
+	asked  time.Time            // when the carried files were asked for
+	over   *poolkeeper.Snapshot // the carried files of a snapshot that was moved away, until one has them again; else nil
 	closed bool
 
 	mu         sync.Mutex

@@ -55,44 +55,61 @@ func Files(ctx context.Context, dir string) (*poolkeeper.Snapshot, error) {
 		return nil, reading(err)
 	}
 	defer fsys.Close()
+	snap, err := filesIn(ctx, fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	return snap, nil
+}
+
+// filesIn is Files, and returns what is whole beside the error.
+func filesIn(ctx context.Context, fsys vfs.FS, dir string) (snap *poolkeeper.Snapshot, fault error) {
+	snap = poolkeeper.NewSnapshot()
 	m, err := readManifest(fsys)
 	switch {
 	case err != nil:
-		return nil, reading(err)
+		return snap, reading(err)
 	case m == nil:
-		return nil, none(dir)
+		return snap, none(dir)
 	}
-	snap := poolkeeper.NewSnapshot()
+	failed := func(err error) {
+		if fault == nil {
+			fault = err
+		}
+	}
 	for _, name := range m.Paths {
 		if name == "" { // a part without files
 			continue
 		}
 		data, err := readSection(fsys, name)
 		if err != nil {
-			return nil, reading(err)
+			failed(reading(err))
+			continue
 		}
 		var shard map[string]left
 		if json.Unmarshal(data, &shard) != nil {
-			return nil, damaged(name, "it is no list of files")
+			failed(damaged(name, "it is no list of files"))
+			continue
 		}
 		for at, f := range shard {
 			if !f.Carried {
 				continue
 			}
 			if err := ctx.Err(); err != nil {
-				return nil, err
+				return snap, err
 			}
 			data, err := vfs.ReadFile(fsys, in(at), poolkeeper.MaxFile)
-			if err != nil {
-				return nil, reading(err)
+			switch {
+			case err != nil:
+				failed(reading(err))
+			case hashOf(data) != f.Hash:
+				failed(damaged(in(at), "it is not as it was written"))
+			default:
+				snap.Values[poolkeeper.FileKey(at)] = poolkeeper.Document{Data: data}
 			}
-			if hashOf(data) != f.Hash {
-				return nil, damaged(in(at), "it is not as it was written")
-			}
-			snap.Values[poolkeeper.FileKey(at)] = poolkeeper.Document{Data: data}
 		}
 	}
-	return snap, nil
+	return snap, fault
 }
 
 func none(dir string) error {

@@ -79,7 +79,9 @@ func (k *Keeper) write(ctx context.Context, all bool) error {
 	written, files, err := k.attempt(ctx, all, files)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.filesStale = k.filesStale || files
+	if k.filesStale = k.filesStale || files; k.filesStale {
+		k.poke() // the loop may wait for nothing, where it was not the one that wrote
+	}
 	k.changed = k.changed || err != nil
 	if k.w != nil {
 		k.state.Last, k.state.Counts = k.w.last, k.w.counts
@@ -142,12 +144,25 @@ func (k *Keeper) attempt(ctx context.Context, all, files bool) (written, stale b
 		}
 	}
 	keep := k.opts.Files != nil
-	if files && time.Since(k.asked) >= k.opts.Every/2 {
-		if carried := k.carried(ctx); carried != nil {
-			snap, keep, files = withFiles(snap, carried), false, false
-			if shown != nil {
-				shown = withFiles(shown, carried)
-			}
+	anew := keep && k.w.replaces(snap.Meta["epoch"])
+	if anew {
+		files = true
+		if err := k.carryOver(ctx); err != nil {
+			return false, files, err
+		}
+	}
+	var carried *poolkeeper.Snapshot
+	if files && (anew || time.Since(k.asked) >= k.opts.Every/2) {
+		carried = k.carried(ctx, snap.Meta["epoch"])
+		files = carried == nil
+	}
+	if carried == nil {
+		carried = k.over
+	}
+	if carried != nil {
+		snap, keep = withFiles(snap, carried), false
+		if shown != nil {
+			shown = withFiles(shown, carried)
 		}
 	}
 	now := time.Now()
@@ -156,16 +171,36 @@ func (k *Keeper) attempt(ctx context.Context, all, files bool) (written, stale b
 	if written, err = k.w.write(ctx, snap, keep, all); err != nil {
 		return false, k.opts.Files != nil, err // they are not written either
 	}
-	if all {
+	if k.over = nil; all {
 		k.looked = now
 	}
 	return written, files, nil
 }
 
-// carried asks for the carried files; nil where they cannot be had.
-func (k *Keeper) carried(ctx context.Context) *poolkeeper.Snapshot {
+// carryOver reads the carried files of the last snapshot, which is about to be moved
+// away: a store that was put back has them, and may not be there to be asked.
+func (k *Keeper) carryOver(ctx context.Context) error {
+	old, err := filesIn(ctx, k.w.fs, k.dir)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		k.opts.Logger.Warn("carried files of the last snapshot cannot be read, and are asked of the store only", "dir", k.dir, "error", err)
+	}
+	if k.over == nil || err == nil { // else the move was cut off
+		k.over = old
+	}
+	return nil
+}
+
+// carried asks for the carried files of the store of an epoch; nil where they cannot
+// be had.
+func (k *Keeper) carried(ctx context.Context, epoch string) *poolkeeper.Snapshot {
 	k.asked = time.Now()
 	snap, err := k.opts.Files(ctx)
+	if err == nil && snap.Meta["epoch"] != "" && snap.Meta["epoch"] != epoch {
+		err = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "they are of another store than the state")
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.state.FilesProblem = ""; err != nil {
