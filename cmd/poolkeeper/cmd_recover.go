@@ -20,8 +20,10 @@ It is refused where nothing is lost, and where the store is initialised with oth
 content. With --adopt the service goes on with the store that is there, whatever it
 holds: after an import, for example. What is queued is brought to that then.
 
-Where no service runs, the last snapshot is an ordinary directory, which import
-takes: what this command says then has its path.
+Where no service runs, start one with the state directory of one that did: it
+serves the last snapshot, and puts that back. The snapshot is also a directory
+that import takes; but what waits in the journal is in it, and a service that
+brings it afterwards with --adopt counts it twice: see poolkeeper journal list.
 
 Exit code 3 where Redis is away, or there is nothing to put back; 1 where it is
 refused.`,
@@ -37,7 +39,7 @@ refused.`,
 			in := a.running(cmd.Context(), set)
 			if in == nil {
 				return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "no service runs for this store, so there is no copy to put back").
-					WithHint("start one; or import its last snapshot: poolkeeper import --config-dir %s", open.FallbackDir(set))
+					WithHint("start one with this state directory; or, where poolkeeper journal list has nothing that waits, import its last snapshot: poolkeeper import --config-dir %s", open.FallbackDir(set))
 			}
 			done, err := in.client.Recover(cmd.Context(), adopt)
 			if err != nil {
