@@ -151,12 +151,20 @@ func (r *Replica) loadOnce(f *followed, token uint64, anew bool) (again bool, er
 	}
 	floor, tickets := f.heard, f.tickets
 	f.tickets = nil
+	keys := []poolkeeper.Key{poolkeeper.PoolKey(f.typ)}
+	if f.view == nil {
+		keys = append(keys, poolkeeper.TypesKey) // for where it belongs
+	}
 	r.mu.Unlock()
 
-	snap, err := r.source.Load(r.ctx, poolkeeper.PoolKey(f.typ))
+	snap, err := r.source.Load(r.ctx, keys...)
 	var view *poolkeeper.PoolView
-	if err == nil && snap.Pools[f.typ] != nil {
-		view = poolkeeper.NewPoolView(snap.Pools[f.typ])
+	var types []string
+	if err == nil {
+		types = snap.Types
+		if snap.Pools[f.typ] != nil {
+			view = poolkeeper.NewPoolView(snap.Pools[f.typ])
+		}
 	}
 
 	r.mu.Lock()
@@ -176,12 +184,25 @@ func (r *Replica) loadOnce(f *followed, token uint64, anew bool) (again bool, er
 		}
 		return r.up, err
 	}
-	if r.arrived(f, view, floor) || f.again {
+	if r.arrived(f, view, types, floor) || f.again {
 		r.counts.reload(causeGap)
 		return true, nil
 	}
 	r.finish(f)
 	return false, nil
+}
+
+// place returns where among have a type belongs that comes where it does in order,
+// which may have types that are not in have, and lack others.
+func place(typ string, have, order []string) int {
+	if i := slices.Index(order, typ); i >= 0 {
+		for j, t := range have {
+			if slices.Contains(order[i+1:], t) {
+				return j
+			}
+		}
+	}
+	return len(have)
 }
 
 // reload has a pool loaded from now on, and waits for that.
@@ -199,9 +220,10 @@ func (r *Replica) reload(ctx context.Context, f *followed, why cause) {
 }
 
 // arrived puts a pool that was loaded into the copy, with what was kept since; nil
-// says that there is none. floor is the revision that it has at the least. It
-// returns true where the pool has to be loaded once more.
-func (r *Replica) arrived(f *followed, view *poolkeeper.PoolView, floor uint64) (again bool) {
+// says that there is none. A new one takes its place among types, as they were loaded
+// with it. floor is the revision that it has at the least. It returns true where the
+// pool has to be loaded once more.
+func (r *Replica) arrived(f *followed, view *poolkeeper.PoolView, types []string, floor uint64) (again bool) {
 	before, was := f.rev, f.view
 	switch {
 	case view != nil && f.view != nil && view.Revision().Number < f.rev.Number && r.setBack(poolkeeper.PoolKey(f.typ)):
@@ -218,7 +240,7 @@ func (r *Replica) arrived(f *followed, view *poolkeeper.PoolView, floor uint64) 
 		f.view, f.rev = view, view.Revision()
 		floor = max(floor, f.rev.Number)
 		if !slices.Contains(r.types, f.typ) {
-			r.types = append(r.types, f.typ)
+			r.types = slices.Insert(slices.Clone(r.types), place(f.typ, r.types, types), f.typ)
 		}
 	default:
 		f.view, f.rev = nil, poolkeeper.Revision{}

@@ -61,7 +61,7 @@ func (r *Replica) surveyOnce(turn uint64) (again bool, err error) {
 	if first {
 		for _, typ := range snap.Types {
 			if !slices.Contains(r.types, typ) { // those may be newer
-				r.types = append(r.types, typ)
+				r.types = slices.Insert(slices.Clone(r.types), place(typ, r.types, snap.Types), typ)
 			}
 		}
 		for typ, v := range views {
@@ -70,7 +70,7 @@ func (r *Replica) surveyOnce(turn uint64) (again bool, err error) {
 				r.begin(f)
 			}
 			r.counts.reload(causeStart)
-			if r.arrived(f, v, 0) {
+			if r.arrived(f, v, snap.Types, 0) {
 				r.load(f, causeGap)
 			} else {
 				r.finish(f)
