@@ -136,7 +136,14 @@ func realPath(path string) (string, error) {
 	return full, nil
 }
 
-func openRedis(ctx context.Context, r *settings.Redis, durability string, spool poolkeeper.Spool, heard func(), opts *Options) (*redisstore.Store, error) {
+// hooks are what the store in Redis calls: when it hears something, and for what this
+// instance has of a key that Redis has lost.
+type hooks struct {
+	heard func()
+	held  func(poolkeeper.Key) (*poolkeeper.Snapshot, error)
+}
+
+func openRedis(ctx context.Context, r *settings.Redis, durability string, spool poolkeeper.Spool, hooks hooks, opts *Options) (*redisstore.Store, error) {
 	secure, err := r.TLS.Config()
 	if err != nil {
 		return nil, err
@@ -152,7 +159,8 @@ func openRedis(ctx context.Context, r *settings.Redis, durability string, spool 
 		CommandTimeout:   r.CommandTimeout,
 		Durability:       redisstore.Durability(durability),
 		Spool:            spool,
-		Heard:            heard,
+		Heard:            hooks.heard,
+		Held:             hooks.held,
 		Logger:           opts.Logger,
 		Now:              opts.Now,
 	})

@@ -22,7 +22,7 @@ import (
 // is asked for.
 func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poolkeeper.Backend, error) {
 	if !opts.Outlast {
-		r, err := openRedis(ctx, &s.Redis, s.Durability, nil, nil, opts)
+		r, err := openRedis(ctx, &s.Redis, s.Durability, nil, hooks{}, opts)
 		if err != nil { // a nil *redisstore.Store must not become a Backend that is not nil
 			return nil, err
 		}
@@ -52,7 +52,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	}
 	target := settings.RedactURL(s.Redis.URL.Reveal())
 	q, err := queue.New(ctx, func(ctx context.Context) (queue.Source, error) {
-		r, err := openRedis(ctx, &s.Redis, s.Durability, log, nil, opts)
+		r, err := openRedis(ctx, &s.Redis, s.Durability, log, hooks{held: o.inCopy}, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -76,6 +76,7 @@ func redisBackend(ctx context.Context, s *settings.Settings, opts *Options) (poo
 	if o.Replica, err = replica.Open(ctx, q, copied); err != nil {
 		return nil, errors.Join(err, o.release())
 	}
+	o.copy.Store(o.Replica)
 	o.keep()
 	return o, nil
 }
@@ -102,7 +103,7 @@ func inspect(whole context.Context, s *settings.Settings, opts *Options) (there 
 	defer cancel()
 	silence := time.AfterFunc(patience, cancel)
 	defer silence.Stop()
-	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, func() { silence.Reset(patience) }, opts)
+	r, err := openRedis(ctx, &s.Redis, s.Durability, nil, hooks{heard: func() { silence.Reset(patience) }}, opts)
 	if err == nil {
 		_, err = r.Load(ctx, poolkeeper.TypesKey)
 		err = errors.Join(err, r.Close())

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -33,11 +34,20 @@ type outlasting struct {
 	dir  string
 	opts *Options
 	held io.Closer // the state directory, where no journal in it is; nil where one is
+	copy atomic.Pointer[replica.Replica]
 
 	mu     sync.Mutex
 	keeper *snapshot.Keeper // nil until the copy is made
 	mode   poolkeeper.Mode
 	closed bool
+}
+
+// inCopy is what the copy has of a key that Redis has lost.
+func (o *outlasting) inCopy(key poolkeeper.Key) (*poolkeeper.Snapshot, error) {
+	if r := o.copy.Load(); r != nil {
+		return r.Held(key)
+	}
+	return nil, nil
 }
 
 // keep begins to write snapshots.

@@ -22,7 +22,7 @@ func Redis(ctx context.Context, r *settings.Redis, opts *Options) (*Source, erro
 	if opts == nil {
 		opts = &Options{}
 	}
-	b, err := openRedis(ctx, r, "", nil, nil, opts)
+	b, err := openRedis(ctx, r, "", nil, hooks{}, opts)
 	if err != nil {
 		return nil, err
 	}

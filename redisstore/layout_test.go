@@ -118,7 +118,7 @@ func TestLayout(t *testing.T) {
 				ok = results.MatchString(v)
 			case f == "at":
 				ok = regexp.MustCompile(`^\d{13} ` + info.Writer + `$`).MatchString(v)
-			case f == "dead":
+			case f == "dead", f == "counted":
 				ok = v == "1"
 			case f == "expiry":
 				ok = v == fmt.Sprint(ends)

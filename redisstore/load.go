@@ -101,6 +101,9 @@ func (r *reader) many(keys []poolkeeper.Key) (rest []poolkeeper.Key, err error) 
 				singles = append(singles, key)
 			}
 		}
+		for kind := range scanned {
+			singles = append(singles, r.held(kind, singles)...)
+		}
 	}
 	return rest, r.values(singles)
 }
@@ -143,7 +146,8 @@ func (r *reader) one(key poolkeeper.Key) error {
 	if err != nil {
 		return err
 	}
-	return r.values(slices.DeleteFunc(found, func(k poolkeeper.Key) bool { return k.Kind != key.Kind }))
+	found = slices.DeleteFunc(found, func(k poolkeeper.Key) bool { return k.Kind != key.Kind })
+	return r.values(append(found, r.held(key.Kind, found)...))
 }
 
 func (r *reader) meta() error {
@@ -205,6 +209,9 @@ func (r *reader) hash(kind poolkeeper.KeyKind) error {
 	name := r.files()
 	if kind == poolkeeper.KindTokenRefs {
 		name = r.tokenRefs()
+		if _, err := r.wasBack(r.ctx, name); err != nil {
+			return err
+		}
 	}
 	// The revision is read first, so that the values are at least as new.
 	text, err := r.client.Do(r.ctx, r.client.B().Hget().Key(r.ctl(name)).Field("rev").Build()).ToString()
@@ -250,6 +257,7 @@ func (r *reader) manyFields(name string, take func(field string, data []byte)) e
 
 // values reads single values, many in one round trip.
 func (r *reader) values(keys []poolkeeper.Key) error {
+	var lost []poolkeeper.Key
 	for part := range slices.Chunk(keys, chunk) {
 		const per = 2
 		cmds := make(rueidis.Commands, 0, per*len(part))
@@ -265,15 +273,16 @@ func (r *reader) values(keys []poolkeeper.Key) error {
 		rs := r.client.DoMulti(r.ctx, cmds...)
 		for i, k := range part {
 			data, err := rs[per*i].AsBytes()
+			if err != nil && !isNil(err) {
+				return readError(err)
+			}
+			ctl, err2 := rs[per*i+1].ToArray()
+			if err2 != nil {
+				return readError(err2)
+			}
 			if isNil(err) {
+				lost = append(lost, k)
 				continue
-			}
-			if err != nil {
-				return readError(err)
-			}
-			ctl, err := rs[per*i+1].ToArray()
-			if err != nil {
-				return readError(err)
 			}
 			d := poolkeeper.Document{Data: data, ExpiresAt: poolkeeper.Int(textOr(ctl[1], ""))}
 			if d.Revision, err = parseRevision(textOr(ctl[0], "")); err != nil {
@@ -282,23 +291,69 @@ func (r *reader) values(keys []poolkeeper.Key) error {
 			r.snap.Values[k] = d
 		}
 	}
-	return nil
+	return r.backOf(lost)
+}
+
+// wasBack leaves out what cannot be put back for now: who reads gets what is there.
+func (r *reader) wasBack(ctx context.Context, name string) (bool, error) {
+	back, err := r.Store.wasBack(ctx, name)
+	if isOutage(err) {
+		return false, nil
+	}
+	return back, err
+}
+
+// backOf puts back what Redis has lost of the values that were not found, and reads
+// them.
+func (r *reader) backOf(lost []poolkeeper.Key) error {
+	var again []poolkeeper.Key
+	for _, k := range lost {
+		name, _ := r.value(k)
+		if held, err := r.heldOf(r.keyOf(name)); err != nil || held == nil {
+			continue // it was never here
+		}
+		if back, err := r.wasBack(r.ctx, name); err != nil {
+			return err
+		} else if back {
+			again = append(again, k)
+		}
+	}
+	if len(again) == 0 {
+		return nil
+	}
+	return r.values(again)
+}
+
+// held are the keys of a kind that this instance has, and that were not found.
+func (r *reader) held(kind poolkeeper.KeyKind, found []poolkeeper.Key) (missing []poolkeeper.Key) {
+	held, err := r.heldOf(poolkeeper.Key{Kind: kind})
+	if err != nil || held == nil {
+		return nil
+	}
+	there := make(map[poolkeeper.Key]bool, len(found))
+	for _, k := range found {
+		there[k] = true
+	}
+	for k := range held.Values {
+		if !there[k] {
+			missing = append(missing, k)
+		}
+	}
+	return missing
 }
 
 // scan calls fn with the names of all keys that begin with a text, on every
 // primary of a cluster. A name may come more than once. It ends where fn
 // returns false.
 func (s *Store) scan(ctx context.Context, begin string, fn func([]string) bool) error {
-	for _, node := range s.client.Nodes() {
-		if s.cluster {
-			role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
-			if err != nil {
-				return readError(err)
-			}
-			if len(role) == 0 || textOr(role[0], "") != "master" {
-				continue
-			}
+	nodes := s.client.Nodes()
+	if s.cluster {
+		var err error
+		if nodes, err = s.primaries(ctx); err != nil {
+			return err
 		}
+	}
+	for _, node := range nodes {
 		var cursor uint64
 		for {
 			e, err := node.Do(ctx, node.B().Scan().Cursor(cursor).Match(globEscape(begin)+"*").Count(1000).Build()).AsScanEntry()

@@ -75,39 +75,92 @@ func (r *reader) pool(typ string) error {
 
 // poolSteady reads a pool in parts; nil where it changes all the time.
 func (r *reader) poolSteady(typ string) (*poolkeeper.Pool, error) {
+	tries := 0
 	for range 10 {
-		if p, whole, err := r.poolInParts(typ); err != nil || whole {
-			return p, err
+		p, lacks, whole, err := r.poolInParts(typ)
+		if err != nil {
+			return nil, err
 		}
+		if !whole && lacks == lacksNothing {
+			continue
+		}
+		again, err := r.complete(typ, lacks, tries)
+		if tries++; again {
+			continue
+		}
+		if err != nil || !whole {
+			return nil, err
+		}
+		return p, nil
 	}
 	return nil, nil
 }
 
+// poolAtOnce reads a pool at one moment.
 func (r *reader) poolAtOnce(typ string) (*poolkeeper.Pool, error) {
+	for tries := 0; ; tries++ {
+		p, lacks, err := r.poolAsIs(typ)
+		if err != nil {
+			return nil, err
+		}
+		if again, err := r.complete(typ, lacks, tries); err != nil || !again {
+			return p, err
+		}
+	}
+}
+
+// What a pool, as it was read, may lack by the account of its ctl.
+type lack int
+
+const (
+	lacksNothing lack = iota
+	lacksParts        // ctl, or some part that need not be there
+	lacksCounts       // which it had
+)
+
+// complete has what a pool lacks put back, if Redis has lost it; again where it is to be
+// read once more. A pool whose counts are lost is not read as one that has none.
+func (r *reader) complete(typ string, lacks lack, tries int) (again bool, err error) {
+	if lacks == lacksNothing {
+		return false, nil
+	}
+	back, err := r.wasBack(r.ctx, r.Store.pool(typ))
+	switch {
+	case err != nil:
+		return false, err
+	case (back || tries == 0) && tries < maxReads: // or somebody else has put it back
+		return true, nil
+	case lacks == lacksCounts:
+		return false, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis has lost the counts of pool %s, and they are not put back yet", typ)
+	}
+	return false, nil
+}
+
+func (r *reader) poolAsIs(typ string) (*poolkeeper.Pool, lack, error) {
 	key := r.Store.pool(typ)
 	parts, err := r.transaction(r.ctx,
-		r.client.B().Hmget().Key(r.ctl(key)).Field("rev", "srev").Build(),
+		r.client.B().Hmget().Key(r.ctl(key)).Field(ofPool...).Build(),
 		r.client.B().Zrange().Key(r.order(key)).Min("0").Max("-1").Build(),
 		r.client.B().Hgetall().Key(key).Build(),
 		r.client.B().Hgetall().Key(r.state(key)).Build())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	p := &poolkeeper.Pool{Type: typ}
 	if err := readRevisions(p, parts[0]); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	order, err := parts[1].AsStrSlice()
 	if err != nil {
-		return nil, readError(err)
+		return nil, 0, readError(err)
 	}
 	defs, err := parts[2].AsStrMap()
 	if err != nil {
-		return nil, readError(err)
+		return nil, 0, readError(err)
 	}
 	lits, err := parts[3].AsStrMap()
 	if err != nil {
-		return nil, readError(err)
+		return nil, 0, readError(err)
 	}
 	states := make(map[string]*poolkeeper.State, len(defs))
 	for name, lit := range lits {
@@ -129,7 +182,23 @@ func (r *reader) poolAtOnce(typ string) (*poolkeeper.Pool, error) {
 		}
 		p.Providers = append(p.Providers, pr)
 	}
-	return p, nil
+	return p, lacks(parts[0], len(defs), len(order), len(lits)), nil
+}
+
+// ofPool are the fields of ctl that are read with a pool.
+var ofPool = []string{"rev", "srev", metaEpoch, "counted", "dead", "empty"}
+
+// lacks is what a pool lacks, by its ctl and how much there is of it.
+func lacks(m rueidis.RedisMessage, defs, order, lits int) lack {
+	ctl, err := m.ToArray()
+	has := func(i int) bool { return err == nil && textOr(ctl[i], "") != "" }
+	switch {
+	case has(3) && lits == 0:
+		return lacksCounts
+	case !has(2), defs == 0 && !has(4) && !has(5), order == 0 && defs > 0:
+		return lacksParts
+	}
+	return lacksNothing
 }
 
 func readRevisions(p *poolkeeper.Pool, m rueidis.RedisMessage) (err error) {
@@ -147,27 +216,29 @@ func readRevisions(p *poolkeeper.Pool, m rueidis.RedisMessage) (err error) {
 // poolInParts reads a big pool without holding Redis up: definitions and order
 // are one whole where the structure revision is the same before and after; the
 // state of each provider is read by one command.
-func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, whole bool, err error) {
+func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, lacking lack, whole bool, err error) {
 	key := r.Store.pool(typ)
+	var ctl rueidis.RedisMessage
 	revisions := func() (*poolkeeper.Pool, error) {
-		m, err := r.client.Do(r.ctx, r.client.B().Hmget().Key(r.ctl(key)).Field("rev", "srev").Build()).ToMessage()
+		m, err := r.client.Do(r.ctx, r.client.B().Hmget().Key(r.ctl(key)).Field(ofPool...).Build()).ToMessage()
 		if err != nil {
 			return nil, readError(err)
 		}
+		ctl = m
 		p := &poolkeeper.Pool{Type: typ}
 		return p, readRevisions(p, m)
 	}
 	if p, err = revisions(); err != nil {
-		return nil, false, err
+		return nil, 0, false, err
 	}
 	order, err := r.client.Do(r.ctx, r.client.B().Zrange().Key(r.order(key)).Min("0").Max("-1").Build()).AsStrSlice()
 	if err != nil {
-		return nil, false, readError(err)
+		return nil, 0, false, readError(err)
 	}
 	// A pool that was never counted in has no state, and nobody is asked for it.
 	counted, err := r.client.Do(r.ctx, r.client.B().Exists().Key(r.state(key)).Build()).AsBool()
 	if err != nil {
-		return nil, false, readError(err)
+		return nil, 0, false, readError(err)
 	}
 	for ids := range slices.Chunk(order, chunk) {
 		cmds := rueidis.Commands{r.client.B().Hmget().Key(key).Field(ids...).Build()}
@@ -181,21 +252,21 @@ func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, whole bool, err er
 		rs := r.client.DoMulti(r.ctx, cmds...)
 		defs, err := rs[0].ToArray()
 		if err != nil {
-			return nil, false, readError(err)
+			return nil, 0, false, readError(err)
 		}
 		var lits []rueidis.RedisMessage
 		if counted {
 			if lits, err = rs[1].ToArray(); err != nil {
-				return nil, false, readError(err)
+				return nil, 0, false, readError(err)
 			}
 		}
 		for i, id := range ids {
 			def, err := defs[i].AsBytes()
 			if isNil(err) {
-				return nil, false, nil
+				return nil, 0, false, nil
 			}
 			if err != nil {
-				return nil, false, readError(err)
+				return nil, 0, false, readError(err)
 			}
 			pr := poolkeeper.Provider{Ref: poolkeeper.Ref{Type: typ, ID: id}, Definition: def}
 			if n := poolkeeper.NumFields + 1; counted {
@@ -206,13 +277,17 @@ func (r *reader) poolInParts(typ string) (p *poolkeeper.Pool, whole bool, err er
 	}
 	after, err := revisions()
 	if err != nil {
-		return nil, false, err
+		return nil, 0, false, err
 	}
 	size, err := r.client.Do(r.ctx, r.client.B().Hlen().Key(key).Build()).AsInt64()
 	if err != nil {
-		return nil, false, readError(err)
+		return nil, 0, false, readError(err)
 	}
-	return p, after.Structure == p.Structure && int(size) == len(p.Providers), nil
+	states := 0
+	if counted {
+		states = 1
+	}
+	return p, lacks(ctl, int(size), len(order), states), after.Structure == p.Structure && int(size) == len(p.Providers), nil
 }
 
 // provider reads one provider into a pool of its own.

@@ -46,6 +46,13 @@ func (s *Store) read(ctx context.Context, typ, id, other string, state bool) (r 
 		}
 		*there = n != 0
 	}
+	if !r.poolThere {
+		if back, err := s.wasBack(ctx, key); err != nil {
+			return r, err
+		} else if back {
+			return s.read(ctx, typ, id, other, state)
+		}
+	}
 	r.id = id
 	if len(parts) < 6 {
 		return r, nil

@@ -70,6 +70,11 @@ type Options struct {
 	// Heard is called whenever something arrives over a connection that the opening
 	// has made. It may be nil.
 	Heard func()
+	// Held is what the instance has of a key as the store gave it, with the epoch of
+	// that store: a pool, the order of the types, a value, or under a kind all values of
+	// it; nil where it has nothing. It may refuse with ErrUnavailable for a while. What
+	// Redis has lost of a key as a whole is put back from it. It may be nil.
+	Held func(poolkeeper.Key) (*poolkeeper.Snapshot, error)
 	// Logger gets what no caller can be told. It may be nil.
 	Logger *slog.Logger
 	// Now is the clock; time.Now where nil.
@@ -238,7 +243,7 @@ func openError(err error) error {
 // connect learns what the server is and what the store is. It returns who the
 // server is.
 func (s *Store) connect(ctx context.Context) (known string, err error) {
-	info, err := s.client.Do(ctx, s.client.B().Info().Section("server").Build()).ToString()
+	info, err := s.ask(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Info().Section("server").Build() }).ToString()
 	if err != nil {
 		f := classify(err)
 		if !strings.Contains(err.Error(), "NOPERM") {

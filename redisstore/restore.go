@@ -343,6 +343,11 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool, definitions string) error
 	if p == nil {
 		return nil
 	}
+	if len(p.Providers) == 0 { // and is not one that was lost
+		if err := r.add(64, b().Hset().Key(r.ctl(key)).FieldValue().FieldValue("empty", "1").Build()); err != nil {
+			return err
+		}
+	}
 	at := 0
 	for part := range slices.Chunk(p.Providers, chunk) {
 		h := b().Hset().Key(definitions).FieldValue()

@@ -29,9 +29,9 @@ func newScript(name string, files ...string) *script {
 }
 
 var (
-	usageScript    = newScript("usage", "prelude", "count", "usage")
-	keyedScript    = newScript("keyed", "prelude", "count", "keyed")
-	decideScript   = newScript("decide", "prelude", "count", "decide")
+	usageScript    = newScript("usage", "prelude", "table", "count", "usage")
+	keyedScript    = newScript("keyed", "prelude", "table", "count", "keyed")
+	decideScript   = newScript("decide", "prelude", "table", "count", "decide")
 	providerScript = newScript("provider", "prelude", "held", "provider")
 	turnScript     = newScript("turn", "prelude", "turn")
 	swapScript     = newScript("swap", "prelude", "held", "swap")
@@ -45,6 +45,7 @@ var (
 	markScript     = newScript("mark", "mark")
 	placeScript    = newScript("place", "place")
 	claimScript    = newScript("claim", "claim")
+	backScript     = newScript("back", "table", "back")
 )
 
 // run executes a script by its SHA-1, and by its source where the server does

@@ -18,18 +18,26 @@ func (w *work) turn(r *repair) *failure {
 	if f := w.confirmEpoch(epoch); f != nil {
 		return f
 	}
+	// Before it is begun anew, as an empty one.
+	if _, err := w.s.putBack(context.Background(), w.key); err != nil {
+		return &failure{err: err, again: isOutage(err)}
+	}
 	if r.writers[0] == "" {
 		r.writers = [2]string{newWriter(), newWriter()}
+	}
+	upto, f := w.upTo()
+	if f != nil {
+		return f
 	}
 	w.mu.Lock()
 	w.tail.account(w.senders[0].writer)
 	w.tail.account(w.senders[1].writer)
-	accounts, seen := slices.Clone(w.tail.accounts), w.tail.seen
+	accounts, seen, came := slices.Clone(w.tail.accounts), w.tail.seen, w.cameBack(upto)
 	w.mu.Unlock()
 	publish, channel := w.s.channel(epoch, w.key)
-	args := []string{epoch, r.writers[0], "1", "an", strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel, r.writers[1], strconv.FormatUint(seen, 10), w.s.changeOf(w.key)}
-	for _, a := range accounts {
-		args = append(args, a.writer)
+	args := []string{epoch, r.writers[0], "1", "ant", strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel, r.writers[1], strconv.FormatUint(seen, 10), w.s.changeOf(w.key), strconv.FormatUint(upto, 10)}
+	for i, a := range accounts {
+		args = append(args, a.writer, strconv.FormatUint(came[i], 10))
 	}
 	answer, err := turnScript.run(context.Background(), w.s.client, []string{w.s.ctl(w.key), w.key}, args)
 	if f := classify(err); f != nil {
@@ -40,6 +48,9 @@ func (w *work) turn(r *repair) *failure {
 		return f
 	}
 	text, ok := strings.CutPrefix(answer, "OK ")
+	if answer == "AGAIN" {
+		return nil
+	}
 	if !ok {
 		return &failure{err: w.lost(answer)}
 	}
@@ -54,12 +65,13 @@ func (w *work) turn(r *repair) *failure {
 			return &failure{err: poolkeeper.Errorf(poolkeeper.ErrInternal, "unexpected answer of a script")}
 		}
 	}
-	w.turned(r, accounts, has)
+	w.turned(r, accounts, has, upto)
 	return nil
 }
 
-// turned takes note of what Redis has: the last sequence of each writer.
-func (w *work) turned(r *repair, accounts []*account, has []uint64) {
+// turned takes note of what Redis has: the last sequence of each writer, and all up to
+// a revision where the key was put back.
+func (w *work) turned(r *repair, accounts []*account, has []uint64, upto uint64) {
 	w.mu.Lock()
 	now := w.s.redisNow()
 	for i, a := range accounts {
@@ -83,7 +95,7 @@ func (w *work) turned(r *repair, accounts []*account, has []uint64) {
 	was := w.tail.owed
 	w.tail.owed = nil
 	for _, o := range was {
-		if o.gone = true; o.seq <= has[o.writer] {
+		if o.gone = true; o.seq <= has[o.writer] || o.number <= upto {
 			w.restore(&o.keptBatch, now)
 			continue
 		}

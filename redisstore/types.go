@@ -14,6 +14,13 @@ func (s *Store) readTypes(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
+	if len(list) == 0 {
+		if back, err := s.wasBack(ctx, s.typeOrder()); err != nil {
+			return nil, err
+		} else if back {
+			return s.readTypes(ctx)
+		}
+	}
 	set, err := s.client.Do(ctx, s.client.B().Smembers().Key(s.types()).Build()).AsStrSlice()
 	if err != nil {
 		return nil, readError(err)

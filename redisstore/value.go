@@ -50,6 +50,11 @@ func (s *Store) look(ctx context.Context, name, field string) (v seen, err error
 	}
 	data, err := rs[1].ToString()
 	if isNil(err) {
+		if back, err := s.wasBack(ctx, name); err != nil {
+			return v, err
+		} else if back {
+			return s.look(ctx, name, field)
+		}
 		return v, nil
 	}
 	if err != nil {

@@ -2,6 +2,8 @@ package redisstore
 
 import (
 	"context"
+	"net"
+	"strconv"
 
 	"github.com/poolkeeper/poolkeeper"
 	"github.com/redis/rueidis"
@@ -17,6 +19,9 @@ func (s *Store) primaries(ctx context.Context) (map[string]rueidis.Client, error
 	for address, node := range s.client.Nodes() {
 		role, err := node.Do(ctx, node.B().Role().Build()).ToArray()
 		if err != nil {
+			if !s.hasSlots(ctx, address) { // a replica that is down, or a node that was replaced
+				continue
+			}
 			return nil, readError(err)
 		}
 		if len(role) > 0 && textOr(role[0], "") == "master" {
@@ -27,6 +32,49 @@ func (s *Store) primaries(ctx context.Context) (map[string]rueidis.Client, error
 		return nil, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "no primary of the cluster is known")
 	}
 	return all, nil
+}
+
+// ask sends a command that any node answers: the client would send it to one of them,
+// which may be down.
+func (s *Store) ask(ctx context.Context, command func(rueidis.Builder) rueidis.Completed) (res rueidis.RedisResult) {
+	if !s.cluster {
+		return s.client.Do(ctx, command(s.client.B()))
+	}
+	for _, node := range s.client.Nodes() {
+		if res = node.Do(ctx, command(node.B())); res.NonRedisError() == nil {
+			break
+		}
+	}
+	return res
+}
+
+// hasSlots reports whether a node has slots, as the cluster says; true where it does not
+// say.
+func (s *Store) hasSlots(ctx context.Context, address string) bool {
+	slots, err := s.ask(ctx, func(b rueidis.Builder) rueidis.Completed { return b.ClusterSlots().Build() }).ToArray()
+	if err != nil {
+		return true
+	}
+	for _, m := range slots {
+		// first, last, {host, port, …} of the primary, and those of its replicas
+		part, err := m.ToArray()
+		if err != nil || len(part) < 3 {
+			return true
+		}
+		node, err := part[2].ToArray()
+		if err != nil || len(node) < 2 {
+			return true
+		}
+		port, err := node[1].AsInt64()
+		host := textOr(node[0], "")
+		if _, p, cut := net.SplitHostPort(address); err != nil || cut != nil || host == "" && p == strconv.FormatInt(port, 10) {
+			return true
+		}
+		if net.JoinHostPort(host, strconv.FormatInt(port, 10)) == address {
+			return true
+		}
+	}
+	return false
 }
 
 // sameNodes makes sure that the primaries are those that are heard. A node that

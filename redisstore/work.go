@@ -23,6 +23,8 @@ type work struct {
 	tries   int
 	stuck   bool // it is being sent again
 
+	lacks bool // what the pool has lost cannot be put back
+
 	atFront  bool // nothing goes out behind it
 	foreseen bool // the request says what comes of it
 
@@ -114,11 +116,26 @@ func (w *work) step() bool {
 			}
 		case answer == "LOST" && w.own() && w.s.keepsTail():
 			return w.isBehind(epoch)
+		case answer == "LACK":
+			back, err := w.s.wasBack(context.Background(), w.key)
+			if err != nil {
+				return w.refused(&failure{err: err, again: isOutage(err)})
+			}
+			w.sent = false                 // it was surely not executed until now
+			w.lacks = !back && w.tries > 1 // and nobody else has put it back
+		case answer == "GONE":
+			return w.isGone(epoch)
 		case answer == "NEW":
 			// The first write of anybody to this key: make sure that it is not
 			// the emptiness of a Redis that lost everything.
 			if err := w.confirmEpoch(epoch); err != nil {
 				return w.refused(err)
+			}
+			switch answer, err := w.s.putBack(context.Background(), w.key); {
+			case err != nil:
+				return w.refused(&failure{err: err, again: isOutage(err)})
+			case w.inDoubt() && answer != backNone:
+				return w.gone(errUncertain)
 			}
 			w.fresh = true
 		default:
@@ -199,6 +216,9 @@ func (w *work) flags() string {
 	}
 	if w.s.opts.Durability == Replicated {
 		flags += "r"
+	}
+	if w.lacks {
+		flags += "l"
 	}
 	if w.request.origin != "" {
 		flags += "o"
@@ -289,7 +309,10 @@ func (w *work) lost(answer string) error {
 	switch answer {
 	case "EPOCH":
 		return errEpoch
-	case "LOST":
+	case "GONE", "LOST":
+		if answer == "GONE" && w.inDoubt() {
+			return errUncertain
+		}
 		return poolkeeper.Errorf(poolkeeper.ErrLost, "Redis no longer has changes of %s that it had acknowledged", w.key).
 			WithHint("Redis was restored from an older state; check it before anything is written")
 	}

@@ -85,7 +85,7 @@ func (r *Replica) succeeded(turn uint64) error {
 	r.meta.Store(&snap.Meta)
 	epoch := snap.Meta["epoch"]
 	if was := r.epoch; was != epoch {
-		r.epoch = epoch
+		r.epoch, r.copied = epoch, false
 		if was != "" {
 			r.opts.Logger.Warn("another store was put in the place of the one that the copy is of: everything is loaded")
 		}

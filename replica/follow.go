@@ -129,6 +129,7 @@ func (r *Replica) settled() {
 	if !r.up || r.surveying || r.loading > 0 || len(r.owed) > 0 || len(r.failing) > 0 {
 		return
 	}
+	r.copied = true
 	if r.view.Load() == nil || !r.since.IsZero() {
 		r.relieved()
 		r.since = time.Time{}

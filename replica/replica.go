@@ -102,6 +102,7 @@ type Replica struct {
 	up        bool   // changes are told
 	turn      uint64 // of the watch
 	surveying bool   // all is compared with the source, or loaded
+	copied    bool   // the copy is of nothing but the store that has the epoch
 	loading   int    // pools that are being loaded
 	asked     map[poolkeeper.Key]*ask
 	asking    bool                         // a goroutine loads what is asked

@@ -27,7 +27,6 @@ type crowd struct {
 	maybe   [providerCount]atomic.Int64
 	applied atomic.Int64
 	queued  atomic.Int64
-	gone    atomic.Bool // there may be no such provider any more
 	ended   context.Context
 	end     func()
 	work    sync.WaitGroup
@@ -81,7 +80,6 @@ func (c *crowd) count(st *poolkeeper.Store, provider int, n int64) {
 	switch {
 	case errors.Is(err, poolkeeper.ErrIndeterminate):
 		c.maybe[provider].Add(n)
-	case c.gone.Load() && errors.Is(err, poolkeeper.ErrNotFound):
 	case err != nil:
 		c.Errorf("an increment: %v", err)
 	default:

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -95,6 +96,71 @@ func until(t *testing.T, what string, ok func() bool) {
 	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("in vain for a minute: %s", what)
+		}
+	}
+}
+
+// addValues puts values beside what fill has made.
+func addValues(t *testing.T, st *poolkeeper.Store) {
+	t.Helper()
+	for _, key := range theValues {
+		if res := st.Apply(t.Context(), poolkeeper.Op{Kind: poolkeeper.OpPut, Key: key, Data: dataOf(key)})[0]; res.Err != nil {
+			t.Fatal(res.Err)
+		}
+	}
+}
+
+// dataOf is what addValues puts under a key.
+func dataOf(key poolkeeper.Key) []byte {
+	if key.Kind == poolkeeper.KindTokenRefs {
+		return []byte(`["pool0","p0"]`)
+	}
+	return fmt.Appendf(nil, `{"of":%q}`, key.String())
+}
+
+// theValues are those of addValues.
+var theValues = []poolkeeper.Key{poolkeeper.TokenKey(refOf(0)), poolkeeper.TokenKey(refOf(1)), poolkeeper.DocumentKey("a.json"), {Kind: poolkeeper.KindTokenRefs, Name: "configs/a.json"}}
+
+// complete fails the test where anything is missing of what fill and addValues have made,
+// but for the counts: as a store with a copy reads it in Redis itself, and then as it is
+// there for everybody.
+func complete(t *testing.T, st *poolkeeper.Store, url string) {
+	t.Helper()
+	keys := append([]poolkeeper.Key{poolkeeper.PoolsKey, poolkeeper.TypesKey, poolkeeper.ConfigKey}, theValues...)
+	for _, read := range []func() (*poolkeeper.Snapshot, error){
+		func() (*poolkeeper.Snapshot, error) {
+			return st.Backend().Load(poolkeeper.ReadCurrent(t.Context()), keys...)
+		},
+		func() (*poolkeeper.Snapshot, error) { return direct(t, url).Backend().Load(t.Context(), keys...) },
+	} {
+		var snap *poolkeeper.Snapshot
+		until(t, "Redis can be read", func() (ok bool) {
+			var err error
+			snap, err = read()
+			if err != nil && !errors.Is(err, poolkeeper.ErrUnavailable) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		if got := fmt.Sprint(snap.Types); got != "[pool0 pool1 pool2 pool3 pool4]" {
+			t.Errorf("the types are %s", got)
+		}
+		for i := range providerCount {
+			if p := snap.Provider(refOf(i)); p == nil || !strings.Contains(string(p.Definition), "xxx") {
+				t.Errorf("provider %s is %+v", refOf(i), p)
+			}
+		}
+		for _, pool := range snap.Pools {
+			for i := range pool.Providers {
+				if want := fmt.Sprint("p", poolCount*i+int(pool.Type[4]-'0')); pool.Providers[i].ID != want {
+					t.Errorf("in %s %s is at %d", pool.Type, pool.Providers[i].ID, i)
+				}
+			}
+		}
+		for _, key := range append([]poolkeeper.Key{poolkeeper.ConfigKey}, theValues...) {
+			if d, ok := snap.Values[key]; !ok || key.Kind != poolkeeper.KindConfig && string(d.Data) != string(dataOf(key)) {
+				t.Errorf("%s is %q", key, d.Data)
+			}
 		}
 	}
 }

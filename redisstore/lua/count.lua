@@ -1,8 +1,3 @@
--- TABLE is a field of no provider. Redis keeps a hash of few and short fields as
--- a list, in which each look-up walks over all before it; a name of more than
--- 64 bytes makes it a table at once, and again after a restart.
-local TABLE = ':no field of a provider, but what makes Redis keep this hash as a table'
-
 -- Counters are exact over the whole range of int64, which Lua's numbers are
 -- not: what may exceed 2^53 is added in two parts, as text, and saturates.
 local MAXINT, MININT = '9223372036854775807', '-9223372036854775808'

@@ -243,7 +243,7 @@ for _, p in ipairs(order) do
     end
   end
   if #set > 0 then
-    redis.call('HSET', KEYS[2], unpack(set))
+    redis.call('HSET', KEYS[2], TABLE, '', unpack(set))
     all[#all + 1] = table.concat(set, '\0')
   end
 end

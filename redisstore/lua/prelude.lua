@@ -6,7 +6,8 @@
 -- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
 -- ARGV[3]  sequence of the batch      ARGV[7]  channel
 -- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before;
---          q: its ops were queued; r: a replica is to have it; o: it begins with
+--          q: its ops were queued; r: a replica is to have it; t: it ends writers,
+--          and says nothing of its own; l: whatever K lacks; o: it begins with
 --          an origin: " <writer> <from> <to>" for each of the writers, which were
 --          ended, that its ops were acknowledged as before Redis lost them
 --
@@ -18,6 +19,9 @@
 --   NEW     K has no ctl: the caller makes sure of the epoch, and asks again
 --   EPOCH   K belongs to a store of another epoch
 --   LOST    K misses batches of this writer that were acknowledged
+--   GONE    it was lost whole, or put back since (back.lua): nothing is known here
+--           of this writer, which may have had this very batch executed
+--   LACK    it has lost its counts, or its definitions, and has to be put back
 --   OLD     a later batch of this writer was applied already
 --   HERE <revision>   all ops are here already, as its origin says
 --   PART    some of them are
@@ -27,12 +31,12 @@ local FIRST, ORIGIN = 8, nil -- the first argument of the script's own
 if string.find(ARGV[4], 'o', 1, true) then FIRST, ORIGIN = 9, ARGV[8] end
 local ENDED = '9007199254740991' -- in place of the sequence of a writer that was ended: above any
 local LIFE = 2592000000 -- a writer is remembered for 30 days
-local ctl = redis.call('HMGET', KEYS[1], 'epoch', 'rev', 'srev', 'w:' .. WRITER, 'sweep', 'dead')
+local ctl = redis.call('HMGET', KEYS[1], 'epoch', 'rev', 'srev', 'w:' .. WRITER, 'sweep', 'dead', 'upto', 'counted', 'empty')
 
 if ctl[1] then
   if ctl[1] ~= EPOCH then return 'EPOCH' end
 elseif tonumber(SEQ) > 1 then
-  return 'LOST'
+  return 'GONE'
 elseif not string.find(ARGV[4], 'n', 1, true) then
   return 'NEW'
 end
@@ -46,6 +50,8 @@ do
     return 'OK ' .. string.match(ctl[4], '^%d+ %d+ (.*)$')
   elseif seq < last then
     return 'OLD'
+  elseif ctl[7] and not ctl[4] and (seq > 1 or string.find(ARGV[4], 'a', 1, true)) and not string.find(ARGV[4], 't', 1, true) then
+    return 'GONE'
   elseif seq > last + 1 then
     return 'LOST'
   end
@@ -58,6 +64,10 @@ local function last(writer)
   if seq == ENDED then seq = results end
   return tonumber(seq) or 0
 end
+
+-- What changes a pool has its state as KEYS[2], and K as KEYS[3].
+if ctl[1] and KEYS[3] and not string.find(ARGV[4], 'l', 1, true) and (ctl[8] and redis.call('EXISTS', KEYS[2]) == 0
+    or not ctl[6] and not ctl[9] and redis.call('EXISTS', KEYS[3]) == 0) then return 'LACK' end
 
 if ORIGIN then
   local all, none = true, true
@@ -109,6 +119,10 @@ local function finish(results, kind, body, structural)
     if structural then
       set[5], set[6] = 'srev', rev
     end
+    if kind == 'state' and not ctl[8] then
+      set[#set + 1] = 'counted'
+      set[#set + 1] = '1'
+    end
   end
   local answer = rev .. ';' .. results
   set[#set + 1] = 'w:' .. WRITER
@@ -136,6 +150,13 @@ local function finish(results, kind, body, structural)
     if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
   end
   redis.call('HSET', KEYS[1], unpack(set))
+  if structural and KEYS[3] then -- a pool that has no provider is not one that was lost
+    if redis.call('EXISTS', KEYS[3]) == 0 then
+      redis.call('HSET', KEYS[1], 'empty', '1')
+    elseif ctl[9] then
+      redis.call('HDEL', KEYS[1], 'empty')
+    end
+  end
   if ctl[6] then
     redis.call('PERSIST', KEYS[1])
     redis.call('HDEL', KEYS[1], 'dead')

@@ -57,7 +57,7 @@ if op == 'delete' then
     redis.call('HDEL', KEYS[2], unpack(names(id)))
   else -- the last one: what makes the state a table goes too, and what was to be swept
     redis.call('UNLINK', KEYS[2], KEYS[4])
-    redis.call('HDEL', KEYS[1], 'sweep')
+    redis.call('HDEL', KEYS[1], 'sweep', 'counted')
   end
 elseif op == 'rename' then
   local old, new = names(id), names(newid)

@@ -17,7 +17,7 @@ if held(who) then return finish('held', '', '') end
 if (ctl[3] or '0') ~= ARGV[FIRST + 1] then return finish('~', '', '') end
 if op == 'delete' then
   redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
-  redis.call('HDEL', KEYS[1], 'sweep', 'hold')
+  redis.call('HDEL', KEYS[1], 'sweep', 'hold', 'counted')
   local answer = finish('ok', 'delete', '', true)
   redis.call('HSET', KEYS[1], 'dead', '1')
   redis.call('PEXPIRE', KEYS[1], LIFE)
@@ -35,7 +35,7 @@ if op == 'replace' then
   end
   if staged == 0 then
     redis.call('UNLINK', KEYS[2])
-    redis.call('HDEL', KEYS[1], 'sweep')
+    redis.call('HDEL', KEYS[1], 'sweep', 'counted')
   elseif ARGV[FIRST + 3] == '1' then
     redis.call('HSET', KEYS[1], 'sweep', '1')
   end

@@ -6,19 +6,23 @@
 --
 -- KEYS[2] K
 -- ARGV  1 the other new writer   2 the number of the last revision that was seen
---       3 what to publish: pool, value or types   then the old writers
--- Results: for each old one the last sequence that is here, or 0.
+--       3 what to publish: pool, value or types   4 the number of the revision up to
+--       which all is here, as the key was put back (back.lua), or 0   then pairs of an
+--       old writer and the last sequence that came back so
+-- Results: for each old one the last sequence that is here, or 0. AGAIN where the key
+-- was put back meanwhile.
 local seen, kind = ARGV[FIRST + 1], ARGV[FIRST + 2]
+if (ctl[7] or '0') ~= ARGV[FIRST + 3] then return 'AGAIN' end
 local results, n = {}, 0
-for i = FIRST + 3, #ARGV do
+for i = FIRST + 4, #ARGV, 2 do
   n = n + 1
-  results[n] = string.format('%.0f', last(ARGV[i]))
+  results[n] = string.format('%.0f', math.max(last(ARGV[i]), tonumber(ARGV[i + 1])))
 end
 if tonumber(string.match(ctl[2] or '0', '^%d+')) < tonumber(seen) then ctl[2] = seen .. ' ' .. WRITER .. ' 0' end
 local answer = finish(table.concat(results, ','), kind, '', kind == 'pool')
 local now = string.format('%.0f', clock())
 redis.call('HSET', KEYS[1], 'w:' .. ARGV[FIRST], '1 ' .. now .. ' 0;')
-for i = FIRST + 3, #ARGV do redis.call('HSET', KEYS[1], 'w:' .. ARGV[i], ENDED .. ' ' .. now .. ' 0;' .. results[i - FIRST - 2]) end
+for i = 1, n do redis.call('HSET', KEYS[1], 'w:' .. ARGV[FIRST + 2 + 2 * i], ENDED .. ' ' .. now .. ' 0;' .. results[i]) end
 -- What is remembered of a value outlives it, but not for ever.
 local expiry = redis.call('HGET', KEYS[1], 'expiry')
 if expiry or redis.call('EXISTS', KEYS[2]) == 0 then
