@@ -33,7 +33,7 @@ func (a *app) printBench(r *benchResult, o *benchOptions) error {
 		}
 		return "-"
 	}
-	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "x " + bench.CompareCompound, "x " + bench.CompareHincrby, "x " + bench.CompareEmpty, "ALLOCS"}}
+	out := [][]string{{"WHAT", "CALLERS", "PER SECOND", "P50", "P99", "MAX", "x " + bench.CompareCompound, "x " + bench.CompareHincrby, "x " + bench.CompareEmpty, "ALLOCS"}}
 	for _, r := range r.rows {
 		what := r.What
 		if what == bench.CompareCompound || what == bench.CompareHincrby {
@@ -44,7 +44,7 @@ func (a *app) printBench(r *benchResult, o *benchOptions) error {
 			allocs = fmt.Sprintf("%.0f", r.Allocs)
 		}
 		out = append(out, []string{what, strconv.Itoa(r.Callers), fmt.Sprintf("%.0f", r.PerSecond),
-			quantile(r.P50), quantile(r.P99), ratio(r, bench.CompareCompound), ratio(r, bench.CompareHincrby), ratio(r, bench.CompareEmpty), allocs})
+			latency(r.P50), latency(r.P99), latency(r.Max), ratio(r, bench.CompareCompound), ratio(r, bench.CompareHincrby), ratio(r, bench.CompareEmpty), allocs})
 	}
 	if err := a.table(out); err != nil || len(r.imports) == 0 {
 		return err
@@ -66,8 +66,8 @@ func (a *app) printBench(r *benchResult, o *benchOptions) error {
 	return a.printf("scripts of more than %v during imports: %d\n", bench.SlowScript, r.slow)
 }
 
-// quantile prints a latency.
-func quantile(m bench.Micros) string {
+// latency prints how long something took.
+func latency(m bench.Micros) string {
 	if d := time.Duration(m); d < time.Microsecond {
 		return d.String()
 	}

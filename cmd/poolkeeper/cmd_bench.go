@@ -34,9 +34,9 @@ func (a *app) benchCommand() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure this machine",
 		Long: `Measures usage increments, the write of every request of a gateway: how many in a
-second, and how long they take (median and 99th percentile), with different
-numbers of concurrent callers, over many providers and on a single hot one. Each
-caller makes its next call when it has the answer. Every increment is
+second, and how long they take (median, 99th percentile and the longest), with
+different numbers of concurrent callers, over many providers and on a single hot
+one. Each caller makes its next call when it has the answer. Every increment is
 acknowledged by Redis and counted exactly once, which is checked. Each increment
 goes to a provider picked at random, as redis-benchmark picks them.
 

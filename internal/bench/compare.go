@@ -156,6 +156,6 @@ func (r *Row) parse(out []byte) error {
 		}
 	}
 	r.PerSecond = n[0]
-	r.P50, r.P99 = Micros(n[3]*1e6), Micros(n[5]*1e6)
+	r.P50, r.P99, r.Max = Micros(n[3]*1e6), Micros(n[5]*1e6), Micros(n[6]*1e6)
 	return nil
 }

@@ -35,8 +35,9 @@ func Reads(ctx context.Context, st *poolkeeper.Store, duration time.Duration) ([
 			now = time.Now()
 			all.add(now.Sub(then) / time.Duration(each))
 		}
-		return Row{What: what, Callers: 1, Providers: len(refs), PerSecond: float64(n) / time.Since(begin).Seconds(),
-			P50: Micros(all.quantile(0.50)), P99: Micros(all.quantile(0.99))}, nil
+		row := Row{What: what, Callers: 1, Providers: len(refs), PerSecond: float64(n) / time.Since(begin).Seconds()}
+		row.took(&all)
+		return row, nil
 	}
 	next := 0
 	one, err := row("read one of "+strconv.Itoa(len(refs))+" providers", 1000, func() error {
@@ -159,6 +160,7 @@ func Converge(ctx context.Context, from *poolkeeper.Store, to []*poolkeeper.Stor
 	if load > 0 {
 		what = "convergence, " + strconv.Itoa(load) + " writes/s"
 	}
-	return Row{What: what, Callers: len(to), Providers: v.Pool(poolType).Len(), PerSecond: float64(all.total) / duration.Seconds(),
-		P50: Micros(all.quantile(0.50)), P99: Micros(all.quantile(0.99))}, nil
+	row := Row{What: what, Callers: len(to), Providers: v.Pool(poolType).Len(), PerSecond: float64(all.total) / duration.Seconds()}
+	row.took(&all)
+	return row, nil
 }

@@ -11,6 +11,7 @@ import (
 type histogram struct {
 	counts [buckets]uint32
 	total  int64
+	max    time.Duration // exactly
 }
 
 const (
@@ -41,6 +42,7 @@ func middleOf(i int) time.Duration {
 func (h *histogram) add(d time.Duration) {
 	h.counts[bucketOf(d)]++
 	h.total++
+	h.max = max(h.max, d)
 }
 
 func (h *histogram) merge(o *histogram) {
@@ -48,6 +50,7 @@ func (h *histogram) merge(o *histogram) {
 		h.counts[i] += c
 	}
 	h.total += o.total
+	h.max = max(h.max, o.max)
 }
 
 // quantile is the latency that a share q of all did not exceed.

@@ -104,12 +104,13 @@ func REST(ctx context.Context, what string, serve Service, key string, st *poolk
 	for i := range each {
 		all.merge(&each[i])
 	}
-	return Row{
+	row := Row{
 		What: what, Callers: conns, Providers: providers,
 		PerSecond: float64(all.total) / duration.Seconds(),
-		P50:       Micros(all.quantile(0.50)), P99: Micros(all.quantile(0.99)),
-		Allocs: float64(memory[1].Mallocs-memory[0].Mallocs) / float64(max(acked.Load(), 1)),
-	}, nil
+		Allocs:    float64(memory[1].Mallocs-memory[0].Mallocs) / float64(max(acked.Load(), 1)),
+	}
+	row.took(&all)
+	return row, nil
 }
 
 // post sends requests on one connection until a time, and counts the answers.

@@ -26,9 +26,15 @@ type Row struct {
 	CPU       float64 `json:"cpuSeconds,omitempty"` // of this process, in that time
 	P50       Micros  `json:"p50us"`
 	P99       Micros  `json:"p99us"`
+	Max       Micros  `json:"maxus"`
 	Allocs    float64 `json:"allocsPerRequest,omitempty"` // of the whole process, in a row over HTTP
 	// Ratios are PerSecond over that of each comparator, by its name.
 	Ratios map[string]float64 `json:"ratios,omitempty"`
+}
+
+// took has the row say how long what was measured took.
+func (r *Row) took(all *histogram) {
+	r.P50, r.P99, r.Max = Micros(all.quantile(0.50)), Micros(all.quantile(0.99)), Micros(all.max)
 }
 
 // Micros is a latency, in JSON a number of microseconds.
@@ -115,11 +121,9 @@ func Usage(ctx context.Context, st *poolkeeper.Store, callers, providers int, du
 	if providers > 1 {
 		what = "usage, " + strconv.Itoa(providers) + " providers"
 	}
-	return Row{
-		What: what, Callers: callers, Providers: providers,
-		PerSecond: float64(all.total) / duration.Seconds(),
-		P50:       Micros(all.quantile(0.50)), P99: Micros(all.quantile(0.99)),
-	}, nil
+	row := Row{What: what, Callers: callers, Providers: providers, PerSecond: float64(all.total) / duration.Seconds()}
+	row.took(&all)
+	return row, nil
 }
 
 // sum adds up the counters of the pool.
