@@ -218,6 +218,14 @@ func TestAsideInMemory(t *testing.T) {
 	if aside := c.drained(); len(aside) != 0 {
 		t.Errorf("set aside are %+v", aside)
 	}
+
+	// What waits is gone with the service, and that is said.
+	c.proxy.Down()
+	c.here(0, "", "doc", "set", "waits.json", "a=1")
+	c.svc.stop()
+	if log := c.svc.errOut.String(); !strings.Contains(log, `"level":"WARN","msg":"acknowledged ops are lost`) || !strings.Contains(log, `"ops":1,"keys":1,"pools":0,`) {
+		t.Errorf("the log says %s", log)
+	}
 }
 
 // TestAsideOfFiles: a service on a directory sets nothing aside.

@@ -175,7 +175,8 @@ func (b *Backlog) Dir() string { return b.dir }
 // Durable reports whether what is queued survives the process.
 func (b *Backlog) Durable() bool { return b.journal != nil }
 
-// Close ends the backlog. What waits is found when it is opened again.
+// Close ends the backlog. What waits is found when it is opened again; in memory it is
+// gone, which is logged.
 func (b *Backlog) Close() error {
 	b.mu.Lock()
 	if b.closed {
@@ -186,29 +187,10 @@ func (b *Backlog) Close() error {
 	b.mu.Unlock()
 	b.working.Wait()
 	if b.journal == nil {
+		b.gone()
 		return nil
 	}
 	return b.journal.Close()
-}
-
-// memory is the log of a backlog without a disk.
-type memory struct {
-	mu   sync.Mutex
-	last uint64
-}
-
-func (m *memory) Append(ctx context.Context, commit func(uint64), records ...[]byte) (uint64, error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	first := m.last + 1
-	m.last += uint64(len(records))
-	if commit != nil {
-		commit(first)
-	}
-	return first, nil
 }
 
 // write makes records durable, and then has commit take note of them.
