@@ -48,11 +48,13 @@ func Modes() []Mode {
 type Recoverer interface {
 	// Recover puts into a store that has lost everything what this Backend has of
 	// it, and goes on with it; of several instances that do, one is first, and the
-	// others go on with what that has put there. With adopt it goes on with the store
+	// others go on with what that has put there, and say so, also where they had found it a
+	// moment before they were asked. With adopt it goes on with the store
 	// that is there instead, whatever that holds. Either way what is queued is brought
 	// to it after that.
 	//
-	// Errors: ErrConflict where nothing is lost; ErrExists where the store is not
+	// Errors: ErrConflict where nothing is lost, or with adopt where that store is gone
+	// on with already; ErrExists where the store is not
 	// empty; ErrUnavailable where it is away, or there is nothing to put back;
 	// ErrForbidden where the Backend cannot; others of [Backend.Restore].
 	Recover(ctx context.Context, adopt bool) (Recovered, error)

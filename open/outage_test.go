@@ -373,7 +373,10 @@ func TestRecover(t *testing.T) {
 			}
 			o.mode(st, poolkeeper.ModeOnline)
 			o.mode(second, poolkeeper.ModeOnline)
-			if done, err := second.Backend().(poolkeeper.Recoverer).Recover(ctx, false); !errors.Is(err, poolkeeper.ErrConflict) {
+			if done, err := second.Backend().(poolkeeper.Recoverer).Recover(ctx, false); err != nil || done.By != poolkeeper.RecoveredByOther {
+				t.Errorf("by the other one: %+v, %v", done, err)
+			}
+			if done, err := st.Backend().(poolkeeper.Recoverer).Recover(ctx, false); !errors.Is(err, poolkeeper.ErrConflict) {
 				t.Errorf("a second time: %+v, %v", done, err)
 			}
 			after, err := o.direct().Snapshot(ctx)

@@ -14,11 +14,14 @@ func (a *app) recoverCommand() *cobra.Command {
 		Long: `Puts into a Redis that has lost everything what the running service has of it: its
 copy of pools, tokens, configuration, password, documents and sessions, and the
 carried files of its last snapshot. What was queued meanwhile comes on top. Of
-several services one puts it back; the others go on with that by themselves.
+several services one puts it back; the others go on with that by themselves. Run
+for several at the same time, one does it, and the others wait for that, say that
+it was put back already, and end with exit code 0.
 
 It is refused where nothing is lost, and where the store is initialised with other
 content. With --adopt the service goes on with the store that is there, whatever it
-holds: after an import, for example. What is queued is brought to that then.
+holds: after an import, for example. What is queued is brought to that then. Where
+it does so already there is nothing to adopt, which is refused.
 
 Where no service runs, start one with the state directory of one that did: it
 serves the last snapshot, and puts that back. The snapshot is also a directory
@@ -52,7 +55,7 @@ refused.`,
 			case poolkeeper.RecoveredAdopted:
 				return a.printf("The service goes on with the store that is there.\n")
 			case poolkeeper.RecoveredByOther:
-				return a.printf("Another service has put it back already; this one goes on with that.\n")
+				return a.printf("It was put back already, by another service or another run of this command; this service goes on with that.\n")
 			}
 			if done.Problem != "" {
 				a.note("warning: %s", done.Problem)

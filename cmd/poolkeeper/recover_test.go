@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"maps"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,5 +71,78 @@ func TestRecoverCommand(t *testing.T) {
 		}
 	}
 	expect(t, w.env, 0, "", "verify", "--content-only", "--config-dir", out)
+	if _, errOut := expect(t, w.env, poolkeeper.ExitRefused, "", "recover", "--adopt"); !strings.Contains(errOut, "there is nothing to adopt: the mode is online") || !strings.Contains(errOut, "hint: the service goes on with") {
+		t.Errorf("with nothing to adopt: %s", errOut)
+	}
 	s.stop()
+}
+
+// TestRecoverTwoAtOnce: the command is run for two services of a store at the same time.
+// One puts it back, the other one says so, and what both had queued is there once.
+func TestRecoverTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	w := newWorld(t, srv.URL(), "two:")
+	second := *w
+	second.env = maps.Clone(w.env)
+	second.env["POOLKEEPER_STATE_DIR"] = filepath.Join(w.dir, "second")
+	both := []*world{w, &second}
+	for _, w := range both {
+		startService(t, w.env)
+	}
+	count := func() (n int) {
+		t.Helper()
+		out, _ := expect(t, w.env, 0, "", "provider", "get", besideType, besideID, "--direct")
+		var p struct{ UsageCount int }
+		if err := json.Unmarshal([]byte(out), &p); err != nil {
+			t.Fatal(err)
+		}
+		return p.UsageCount
+	}
+	before := count()
+	srv.FlushAll()
+	for i, w := range both {
+		w.until(t, "it is lost", func() bool {
+			said, _ := w.status(t)
+			return strings.Contains(said, "lost since")
+		})
+		if said, _ := expect(t, w.env, 0, "", "usage", besideType, besideID, "--number", strconv.Itoa(10*(i+1))); !strings.HasPrefix(said, "queued") {
+			t.Errorf("a write: %s", said)
+		}
+	}
+	var said, failed [2]string
+	var code [2]int
+	var wg sync.WaitGroup
+	for i, w := range both {
+		wg.Go(func() { code[i], said[i], failed[i] = call(t.Context(), w.env, "", "recover") })
+	}
+	wg.Wait()
+	put, other := "Put back 14 providers in ", "It was put back already"
+	if code != [2]int{} || !(strings.HasPrefix(said[0], put) && strings.HasPrefix(said[1], other) || strings.HasPrefix(said[1], put) && strings.HasPrefix(said[0], other)) {
+		t.Errorf("exit codes %v: %q, %q", code, said, failed)
+	}
+	for _, w := range both {
+		w.until(t, "it is online", func() bool {
+			said, code := w.status(t)
+			return code == 0 && strings.Contains(said, "online since")
+		})
+	}
+	if got := count(); got != before+30 {
+		t.Errorf("the count is %d, want %d", got, before+30)
+	}
+}
+
+func (w *world) status(t *testing.T) (said string, code int) {
+	t.Helper()
+	code, said, _ = call(t.Context(), w.env, "", "status")
+	return said, code
+}
+
+func (w *world) until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("in vain for half a minute: %s", what)
+		}
+	}
 }

@@ -93,6 +93,7 @@ type Queue struct {
 	state  state
 	ended  chan struct{} // closed when the next look has ended
 	adopt  string        // the epoch that somebody has said is the right one
+	gone   gone          // the store that was lost, once another one was put in its place
 }
 
 var _ poolkeeper.Backend = (*Queue)(nil)

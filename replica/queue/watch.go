@@ -49,11 +49,15 @@ func (q *Queue) look() {
 func (q *Queue) lookOnce() bool {
 	q.looking.Lock()
 	defer q.looking.Unlock()
+	known := q.log.Epoch()
 	next := q.examine()
 	if q.ctx.Err() != nil {
 		return false
 	}
 	q.mu.Lock()
+	if next.err == nil && known != "" && next.info.Epoch != known {
+		q.gone = gone{known, q.opts.Now()}
+	}
 	up := q.turn(next)
 	q.paused = !up
 	if up {
