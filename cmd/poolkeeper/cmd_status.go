@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/poolkeeper/poolkeeper"
@@ -106,13 +107,36 @@ func described(ctx context.Context, st *poolkeeper.Store) (poolkeeper.Info, erro
 	}
 	// What keeps it from being ready is what a read of it meets.
 	if _, err = st.Types(ctx); err == nil {
-		class := poolkeeper.ErrUnavailable
-		if _, through := st.Backend().(*client.Client); !through && found.Backend == settings.BackendRedis {
-			class = poolkeeper.ErrForbidden // Redis itself was read, so it is of a newer version
-		}
-		err = poolkeeper.Errorf(class, "the store is not ready: %s", found.Problem)
+		_, through := st.Backend().(*client.Client)
+		err = unready(&found, through)
 	}
 	return found, err
+}
+
+// unready is why a store that can be read is not ready, with the way out: through a
+// service, which may serve on, or where Redis itself was read.
+func unready(info *poolkeeper.Info, through bool) error {
+	class, what, hint := poolkeeper.ErrUnavailable, info.Problem, ""
+	switch info.Mode {
+	case poolkeeper.ModeLost:
+		class = poolkeeper.ErrLost
+		if was, out, ok := strings.Cut(what, " ("); ok && strings.HasSuffix(out, ")") { // the problem is an error with its hint
+			what, hint = was, strings.TrimSuffix(out, ")")
+		}
+	case poolkeeper.ModeDegraded, poolkeeper.ModeFallback:
+		hint = "bring Redis back, with its data: the service goes on meanwhile, and by itself after that"
+	case poolkeeper.ModeEmpty:
+		class = poolkeeper.ErrUninitialized
+	case poolkeeper.ModeForeign:
+		class = poolkeeper.ErrForeign
+	case poolkeeper.ModeRefused:
+		class = poolkeeper.ErrForbidden
+	default:
+		if !through && info.Backend == settings.BackendRedis {
+			class = poolkeeper.ErrForbidden // Redis itself was read, so it is of a newer version
+		}
+	}
+	return poolkeeper.Errorf(class, "the store is not ready: %s", what).WithHint("%s", hint)
 }
 
 func (a *app) printStatus(info poolkeeper.Info, set *settings.Settings) error {

@@ -14,6 +14,10 @@ func (a *app) hintFor(class poolkeeper.ErrorClass, err error) string {
 	if errors.As(err, &lost) {
 		return "make room there, or send it elsewhere; what the command was to do is done"
 	}
+	path, _ := a.within()
+	if hint := hintStatus[class.Err]; hint != "" && path == "status" {
+		return hint
+	}
 	switch class.Err {
 	case poolkeeper.ErrInvalid:
 		return a.hintInvalid()
@@ -45,6 +49,14 @@ func (a *app) hintFor(class poolkeeper.ErrorClass, err error) string {
 	}
 	// The outcome is unknown, or it was cut short.
 	return "look whether it was applied before doing it again"
+}
+
+// hintStatus has the ways out that status names, where other commands send to it.
+var hintStatus = map[error]string{
+	poolkeeper.ErrUnauthorized: "correct it where the SOURCE of the setting says, or in Redis",
+	poolkeeper.ErrForbidden:    "correct it where the SOURCE of the setting says, or in Redis",
+	poolkeeper.ErrUnavailable:  "start Redis, or correct its address where the SOURCE of the setting says",
+	poolkeeper.ErrLost:         "compare target, database and prefix: if it is the right Redis, put back what this instance has: poolkeeper recover",
 }
 
 // within is the command that runs, without the name of the program, and its

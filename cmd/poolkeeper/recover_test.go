@@ -44,9 +44,19 @@ func TestRecoverCommand(t *testing.T) {
 	if said, _ := w.use(t, 0); !strings.HasPrefix(said, "queued") {
 		t.Errorf("the first write: %s", said)
 	}
-	if said, _ := expect(t, w.env, poolkeeper.ExitUnavailable, "", "status"); !strings.Contains(said, "lost since") || !strings.Contains(said, "poolkeeper recover") ||
+	said, errOut := expect(t, w.env, poolkeeper.ExitUnavailable, "", "status")
+	if !strings.Contains(said, "lost since") || !strings.Contains(said, "poolkeeper recover") ||
 		!regexp.MustCompile(`(?m)^ready +false$`).MatchString(said) || !regexp.MustCompile(`(?m)^serving +true$`).MatchString(said) {
 		t.Errorf("status: %s", said)
+	}
+	const wayOut = "hint: put back what this instance has: poolkeeper recover\n"
+	if !strings.HasSuffix(errOut, "the store in Redis is empty\n"+wayOut) {
+		t.Errorf("status: %s", errOut)
+	}
+	for _, args := range [][]string{{"verify"}, {"init"}, {"provider", "rename", besideType, besideID, "new"}} {
+		if _, errOut := expect(t, w.env, poolkeeper.ExitUnavailable, "", args...); !strings.HasSuffix(errOut, wayOut) {
+			t.Errorf("%q: %s", args, errOut)
+		}
 	}
 	expect(t, w.env, 0, "", "status", "--serving")
 	if said, _ := expect(t, w.env, 0, "", "recover"); !strings.HasPrefix(said, "Put back 14 providers in ") {

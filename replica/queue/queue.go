@@ -272,7 +272,19 @@ func (q *Queue) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.S
 	if err != nil {
 		return nil, err
 	}
-	return src.Load(ctx, keys...)
+	snap, err := src.Load(ctx, keys...)
+	return snap, q.why(err)
+}
+
+// why is what was found in the place of a store that is lost, with the way out, where
+// the store itself says no more than that it is.
+func (q *Queue) why(err error) error {
+	if errors.Is(err, poolkeeper.ErrLost) {
+		if found := q.Err(); errors.Is(found, poolkeeper.ErrLost) {
+			return found
+		}
+	}
+	return err
 }
 
 // Restore implements poolkeeper.Backend.
@@ -283,7 +295,7 @@ func (q *Queue) Restore(ctx context.Context, snap *poolkeeper.Snapshot) error {
 	}
 	err := src.Restore(ctx, snap)
 	q.look()
-	return err
+	return q.why(err)
 }
 
 var errAway = poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store was not reached yet")
