@@ -25,7 +25,7 @@ func (s *Store) check(ctx context.Context) error {
 	known := s.epoch.Load() // before what it is compared with
 	meta, err := s.client.Do(ctx, s.client.B().Hgetall().Key(s.meta()).Build()).AsStrMap()
 	if err != nil {
-		return poolkeeper.Annotate(readError(err), "", s.meta())
+		return poolkeeper.Annotate(s.lookError(err), "", s.meta())
 	}
 	info := poolkeeper.Info{Importing: meta[metaImporting] != "" || meta[metaAdopting] != ""}
 	epoch := meta[metaEpoch]

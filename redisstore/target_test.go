@@ -103,6 +103,25 @@ func TestTargetRefuses(t *testing.T) {
 	}
 }
 
+// TestWhere: a server is named for people by its addresses, without what lets one in.
+func TestWhere(t *testing.T) {
+	for at, want := range map[string]string{
+		"redis://user:s3cret@h:1/2":                   "Redis at h:1",
+		"rediss://:s3cret@[::1]?db=3":                 "Redis at [::1]:6379",
+		"unix:///run/r.sock":                          "Redis at /run/r.sock",
+		"redis://user:s3cret@a:1,b:2?master=mymaster": "Redis mymaster of the sentinels at a:1,b:2",
+		"redis://user:s3cret@a:1,b:2?cluster=true":    "Redis at a:1,b:2",
+	} {
+		found, err := parseTarget(at, &Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Store{target: found}).Where(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	for _, o := range []*Options{{Prefix: "a b"}, {Prefix: "a*"}, {Prefix: "a{b}"}, {Prefix: strings.Repeat("a", 65)}, {RetryFor: -1}, {CommandTimeout: -1}, {ConnectTimeout: -1}} {
 		if _, err := Open(t.Context(), "redis://h", o); !errors.Is(err, poolkeeper.ErrInvalid) {

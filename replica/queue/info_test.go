@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,7 +40,15 @@ func TestInfoOfASilentStore(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // as readyz has
 	defer cancel()
 	info, err := q.Info(ctx)
-	if err != nil || !info.Serving || info.Ready || info.Problem == "" {
+	// What is wrong names what has not answered, whoever finds it out first.
+	named := func(problem string) bool {
+		return strings.Contains(problem, "Redis at "+r.srv.Socket()+" did not answer within ") && !strings.Contains(problem, "deadline")
+	}
+	if err != nil || !info.Serving || info.Ready || !named(info.Problem) {
 		t.Errorf("serving %v, ready %v, problem %q, %v", info.Serving, info.Ready, info.Problem, err)
+	}
+	r.eventually("it is found to be away", func() bool { return q.Mode() == poolkeeper.ModeDegraded })
+	if info, err := q.Info(ctx); err != nil || !named(info.Problem) || !strings.Contains(q.Err().Error(), r.srv.Socket()) { // which no connection may reach by now
+		t.Errorf("away: problem %q, %v; %v", info.Problem, q.Err(), err)
 	}
 }

@@ -162,7 +162,7 @@ func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
 	}
 	info := state.info
 	if src := q.src.Load(); src != nil && !q.down.Load() {
-		found, err := q.ask(ctx, src)
+		found, err := q.ask(ctx, src.Source)
 		if ctx.Err() != nil {
 			return info, ctx.Err()
 		}
@@ -188,9 +188,13 @@ func (q *Queue) Info(ctx context.Context) (poolkeeper.Info, error) {
 const soon = time.Second
 
 func (q *Queue) ask(ctx context.Context, src Source) (poolkeeper.Info, error) {
-	ctx, cancel := context.WithTimeout(ctx, soon)
+	patient, cancel := context.WithTimeout(ctx, soon)
 	defer cancel()
-	return src.Info(ctx)
+	info, err := src.Info(patient)
+	if err != nil && patient.Err() != nil && ctx.Err() == nil {
+		err = unanswered(src, soon)
+	}
+	return info, err
 }
 
 // again is the state after another look at a store that is not as it was; that before

@@ -108,9 +108,18 @@ func (q *Queue) read(src Source) error {
 	defer cancel()
 	_, err := src.Load(ctx, poolkeeper.TypesKey)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "the store does not answer")
+		return unanswered(src, briefly)
 	}
 	return err
+}
+
+// unanswered is that a store, which it names, has not answered in time.
+func unanswered(src Source, within time.Duration) error {
+	name := "the store"
+	if w, ok := src.(interface{ Where() string }); ok {
+		name = w.Where()
+	}
+	return poolkeeper.Errorf(poolkeeper.ErrUnavailable, "%s did not answer within %v", name, within)
 }
 
 // writes finds out whether a store that is read refuses writes. It is asked where one
