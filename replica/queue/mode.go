@@ -59,9 +59,9 @@ func (q *Queue) judge(info poolkeeper.Info, err error) state {
 }
 
 // turn goes on in the mode of a look at the store, and says so where it is another
-// one. It returns whether the store is used. The mutex is held: the backlog, whose
-// hooks take it, must not be asked.
-func (q *Queue) turn(next state) (up bool) {
+// one; stands is that of the mode. It returns whether the store is used. The mutex is
+// held: the backlog, whose hooks take it, must not be asked, nor the Standby.
+func (q *Queue) turn(next state, stands bool) (up bool) {
 	now := q.opts.Now()
 	was := q.state
 	if next.mode == poolkeeper.ModeDegraded {
@@ -81,11 +81,11 @@ func (q *Queue) turn(next state) (up bool) {
 	}
 	// An empty store says so itself to each caller, where there is nothing to serve
 	// meanwhile.
-	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || q.standby() || q.waiting.Load() > 0) || q.src.Load() == nil)
+	q.down.Store(next.mode.Queues() && (next.mode != poolkeeper.ModeEmpty || stands || q.waiting.Load() > 0) || q.src.Load() == nil)
 	q.seen = q.seen || up
 	if next.mode != was.mode {
 		q.counts.turned[next.mode]++
-		q.say(was, now)
+		q.say(was, now, stands)
 		if q.opts.Turned != nil {
 			q.opts.Turned(was.mode, next.mode)
 		}
@@ -98,10 +98,27 @@ func sends(m poolkeeper.Mode) bool {
 	return m == poolkeeper.ModeOnline || m == poolkeeper.ModeReplaying
 }
 
-func (q *Queue) standby() bool { return q.opts.Standby != nil && q.opts.Standby() }
+// stands reports whether there is something to serve in a mode, where that makes a
+// difference: nothing was read of the store itself yet. The Standby may be read from a
+// disk for that, so the mutex is not held.
+func (q *Queue) stands(m poolkeeper.Mode) bool {
+	if q.opts.Standby == nil {
+		return false
+	}
+	switch m {
+	case poolkeeper.ModeEmpty:
+		return q.opts.Standby()
+	case poolkeeper.ModeDegraded, poolkeeper.ModeFallback:
+		q.mu.Lock()
+		seen := q.seen
+		q.mu.Unlock()
+		return !seen && q.opts.Standby()
+	}
+	return false
+}
 
 // say logs a transition, in one line.
-func (q *Queue) say(was state, now time.Time) {
+func (q *Queue) say(was state, now time.Time, stands bool) {
 	args := []any{"mode", string(q.state.mode)}
 	if was.mode != "" {
 		args = append(args, "before", string(was.mode), "lasted", now.Sub(was.since).Round(time.Millisecond).String())
@@ -118,7 +135,7 @@ func (q *Queue) say(was state, now time.Time) {
 	case poolkeeper.ModeReplaying:
 		q.opts.Logger.Info("the store is back: what is queued is brought to it", args...)
 	case poolkeeper.ModeDegraded, poolkeeper.ModeFallback:
-		q.opts.Logger.Warn(q.served(), args...)
+		q.opts.Logger.Warn(q.served(stands), args...)
 	case poolkeeper.ModeEmpty:
 		q.opts.Logger.Error("the store is empty: run poolkeeper import or poolkeeper init", args...)
 	case poolkeeper.ModeForeign:
@@ -131,9 +148,9 @@ func (q *Queue) say(was state, now time.Time) {
 }
 
 // served says, of a store that is away, what is served meanwhile.
-func (q *Queue) served() string {
+func (q *Queue) served(stands bool) string {
 	stays := q.state.mode == poolkeeper.ModeFallback
-	switch nothing := !q.seen && !q.standby(); {
+	switch nothing := !q.seen && !stands; {
 	case nothing && stays:
 		return "the store stays away, and this instance has nothing of it to serve"
 	case nothing:

@@ -30,7 +30,7 @@ type Options struct {
 	FallbackAfter time.Duration
 	// Standby reports whether there is something to serve until the store is reached,
 	// and while it is empty: then what can wait is queued for whoever initialises it.
-	// It may be nil.
+	// It may be nil, and may take its time: only who looks at the store waits for it.
 	Standby func() bool
 	// Patience is how long New waits for the store, until it has answered where 0.
 	Patience time.Duration
@@ -192,10 +192,11 @@ func (q *Queue) first(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-late:
+		stands := q.stands(poolkeeper.ModeDegraded)
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		if q.state.mode == "" {
-			q.turn(state{mode: poolkeeper.ModeDegraded, info: q.opts.Describe, err: errAway})
+			q.turn(state{mode: poolkeeper.ModeDegraded, info: q.opts.Describe, err: errAway}, stands)
 		}
 		return nil
 	}

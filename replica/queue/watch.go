@@ -54,11 +54,12 @@ func (q *Queue) lookOnce() bool {
 	if q.ctx.Err() != nil {
 		return false
 	}
+	stands := q.stands(next.mode)
 	q.mu.Lock()
 	if next.err == nil && known != "" && next.info.Epoch != known {
 		q.gone = gone{known, q.opts.Now()}
 	}
-	up := q.turn(next)
+	up := q.turn(next, stands)
 	q.paused = !up
 	if up {
 		q.wake.Broadcast()
