@@ -82,8 +82,11 @@ func (r *Replica) succeeded(turn uint64) error {
 	if r.turn != turn {
 		return nil
 	}
-	r.meta.Store(&snap.Meta)
 	epoch := snap.Meta["epoch"]
+	if epoch == "" && r.epoch != "" { // it was emptied since it was heard, and no other one is there
+		return poolkeeper.Errorf(poolkeeper.ErrLost, "the store is empty, and was not when the copy was made")
+	}
+	r.meta.Store(&snap.Meta)
 	if was := r.epoch; was != epoch {
 		r.epoch, r.copied = epoch, false
 		if was != "" {

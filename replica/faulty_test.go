@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type faulty struct {
 	epoch string // that it says it has
 
 	away, silent                          atomic.Bool
+	emptied                               atomic.Bool // but watched as if it were not
 	loads                                 atomic.Int64
 	dropped, doubled, moved, ended, turns atomic.Int64
 }
@@ -43,6 +45,12 @@ func (f *faulty) Load(ctx context.Context, keys ...poolkeeper.Key) (*poolkeeper.
 	time.Sleep(f.loading / 2)
 	if e := f.gone(); e != nil {
 		return nil, e
+	}
+	if f.emptied.Load() {
+		if slices.Equal(keys, []poolkeeper.Key{poolkeeper.MetaKey}) {
+			return poolkeeper.NewSnapshot(), nil
+		}
+		return nil, poolkeeper.ErrLost
 	}
 	if err == nil && snap.Meta["epoch"] != "" && f.epoch != "" {
 		snap.Meta["epoch"] = f.epoch

@@ -87,3 +87,49 @@ func TestStandby(t *testing.T) {
 		})
 	}
 }
+
+// TestCopyOfAnEmptiedStore: a store that was emptied just when it was heard again leaves
+// the copy that of the one that it was: to be kept on the disk, and to be put back.
+func TestCopyOfAnEmptiedStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(nil)
+		if err := store.Restore(t.Context(), filled(10)); err != nil {
+			t.Fatal(err)
+		}
+		source := &faulty{Store: store}
+		r, err := replica.Open(t.Context(), source, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		time.Sleep(time.Second)
+		before := r.Base()
+		if before == nil || before.Meta["epoch"] == "" {
+			t.Fatalf("there is no copy: %+v", before)
+		}
+		source.cut()
+		time.Sleep(time.Second)
+		source.emptied.Store(true)
+		source.away.Store(false)
+		time.Sleep(10 * time.Second)
+		after := r.Base()
+		if after == nil || after.Meta["epoch"] != before.Meta["epoch"] || len(after.Pools) != len(before.Pools) {
+			t.Fatalf("the copy is %+v", after)
+		}
+		source.emptied.Store(false)
+		for r.Measure(t.Context()).Copy.Age > 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		want, err := poolkeeper.New(store, nil).Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := poolkeeper.New(r, nil).Snapshot(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := storetest.Diff(want, got); d != "" {
+			t.Errorf("after it was back:\n%s", d)
+		}
+	})
+}
