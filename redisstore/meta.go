@@ -149,7 +149,7 @@ func (s *Store) foreign(ctx context.Context) (bool, error) {
 	found := false
 	err := s.scan(ctx, s.prefix, func(keys []string) bool {
 		for _, k := range keys {
-			found = found || k != s.lock(s.meta())
+			found = found || k != s.lock(s.meta()) && k != s.probe() // which are gone in a moment
 		}
 		return !found
 	})
