@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,17 +16,19 @@ import (
 // were applied again: a replica that did not follow where they were lost, and becomes
 // the primary later, has the former. A script whose ops are there already answers
 // HERE. One of whose ops only some are answers PART, which only another process than
-// the one that had them acknowledged can come to: that one knows them by batches.
+// the one that had them acknowledged can come to: that one knows them by batches. To the
+// other one, all that have one origin are one batch, of several sequences of a writer
+// that it never was. So it finds them by those as well, whatever server comes next.
 //
-// An origin as text is how many ops have it, and a number by which it differs from any
-// other; then the writers, each with its range of sequences. All of the ops go out together, and are applied by one script; where that
+// An origin as text is how many ops have it, and a name by which it differs from any
+// other; then the writer, and the range of its sequences. All of the ops go out together, and are applied by one script; where that
 // cannot be, or only some of them are applied, they are disowned: they go on as ops
 // that are new.
 
 // An owed batch is one that Redis has lost, and has not been given again.
 type owed struct {
 	keptBatch
-	origin string // that its ops were sent on with
+	sentAs string // the origin that its ops were sent on with
 	gone   bool   // it was given again, or disowned
 }
 
@@ -37,31 +40,19 @@ func (k *keptOp) owed() *owed {
 	return k.of
 }
 
-// originOf is the origin of so many ops, which are those of these batches. The lock is
-// held.
+// originOf is the origin of so many ops, which are those of these batches of one
+// writer. The lock is held.
 func (t *tail) originOf(ops int, of []*owed) string {
 	if len(of) == 0 {
 		return ""
 	}
-	t.origins++
-	text := strconv.Itoa(ops) + "/" + strconv.FormatUint(t.origins, 10)
-	for i, a := range t.accounts {
-		var from, to uint64
-		for _, o := range of {
-			if o.writer != i {
-				continue
-			}
-			if from == 0 || o.seq < from {
-				from = o.seq
-			}
-			to = max(to, o.seq)
-		}
-		if from > 0 {
-			text += " " + a.writer + " " + strconv.FormatUint(from, 10) + " " + strconv.FormatUint(to, 10)
-		}
-	}
+	from, to := of[0].from, of[0].seq
 	for _, o := range of {
-		o.origin = text
+		from, to = min(from, o.from), max(to, o.seq)
+	}
+	text := fmt.Sprintf("%d/%s %s %d %d", ops, newWriter(), t.accounts[of[0].writer].writer, from, to)
+	for _, o := range of {
+		o.sentAs = text
 	}
 	return text
 }
@@ -98,25 +89,46 @@ func (l *lane) wholeOrigins(ops []poolkeeper.QueuedOp) {
 // held.
 func (l *lane) disown(origin string) {
 	l.tail.owed = slices.DeleteFunc(l.tail.owed, func(o *owed) bool {
-		if o.origin == origin {
+		if o.sentAs == origin {
 			o.gone = true
 		}
 		return o.gone
 	})
 }
 
-// regain puts the batches of an origin into the tail again, as Redis has them. False
-// where it was another process that had them acknowledged. The lock is held.
-func (w *work) regain(origin string, number uint64) bool {
+// regain puts the batches of an origin into the tail again, as Redis has them. Where it
+// was another process that had them acknowledged they are one, of those of its calls
+// that were applied. The lock is held.
+func (w *work) regain(origin string, number uint64, was []int) {
+	if !w.s.keepsTail() {
+		return
+	}
+	w.tail.seen = max(w.tail.seen, number)
 	now, before := w.s.redisNow(), len(w.tail.owed)
 	for _, o := range w.tail.owed {
-		if o.origin == origin {
+		if o.sentAs == origin {
 			o.number = number
 			w.restore(&o.keptBatch, now)
 		}
 	}
-	w.disown(origin)
-	return len(w.tail.owed) < before
+	if w.disown(origin); len(w.tail.owed) < before {
+		return
+	}
+	b := keptBatch{number: number, whole: w.batch.kind != usageBatch}
+	for _, i := range was {
+		if c := w.batch.calls[i]; c.result.Err == nil {
+			b.ops = append(b.ops, keptOp{op: c.op})
+		}
+	}
+	b.counted = int64(len(b.ops))
+	var writer string
+	_, ranges := splitOrigin(origin)
+	fmt.Sscan(ranges, &writer, &b.from, &b.seq)
+	var a *account
+	// What was queued twice, as it was lost twice, is in the tail by now.
+	if b.writer, a = w.tail.account(writer); b.seq > a.last && b.counted > 0 {
+		w.restore(&b, now)
+	}
 }
 
 // restore puts a batch into the tail that Redis has after all.
@@ -155,10 +167,10 @@ func (w *work) credit(rev poolkeeper.Revision, was []int, used bool, results str
 	}
 	w.batch.origin = "" // what goes on does so as new ops
 	if origin != "" {
-		if used && !sentOn(results) && w.regain(origin, rev.Number) {
+		if used && !sentOn(results) {
+			w.regain(origin, rev.Number, was)
 			_, a := w.tail.account(w.writer)
 			a.add(w.seq, 0, 0, w.s.redisNow())
-			w.tail.seen = max(w.tail.seen, rev.Number)
 			return
 		}
 		w.disown(origin)
@@ -208,7 +220,7 @@ func (w *work) present(answer string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if all {
-		w.regain(w.batch.origin, rev.Number)
+		w.regain(w.batch.origin, rev.Number, w.open)
 	} else {
 		w.disown(w.batch.origin)
 	}

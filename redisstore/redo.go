@@ -50,13 +50,17 @@ func (w *work) redoRuntime(r *repair) {
 
 // front is how many of the ops, from the first one on, have an origin and can be
 // applied by one script, and the batches that they are of: whole ones, all of one
-// kind. counts says of a provider that is incremented, among those before it, whether
+// kind and writer. One of several sequences stands alone, as a server may have a part
+// of it. counts says of a provider that is incremented, among those before it, whether
 // it is one op more. 0 where the first one has no origin.
 func front(ops []keptOp, counts func(id string, seen map[string]bool) bool) (n int, of []*owed) {
 	var kind batchKind
 	number, size, seen := 0, 0, map[string]bool{}
 	for n < len(ops) && ops[n].owed() != nil {
 		o := ops[n].of
+		if n > 0 && (o.writer != of[0].writer || o.from < o.seq || of[0].from < of[0].seq) {
+			break
+		}
 		k, _ := kindOf(ops[n].op)
 		more, bytes, m := 0, 0, n
 		for ; m < len(ops) && ops[m].of == o; m++ {

@@ -23,6 +23,12 @@ func (l *lane) retire() bool {
 			return false
 		}
 	}
+	l.mu.Lock()
+	keeps := len(l.tail.stretches) > 0 // what another process had sent
+	l.mu.Unlock()
+	if keeps {
+		return false
+	}
 	if !l.incoming.CompareAndSwap(nil, &retired) {
 		return false
 	}

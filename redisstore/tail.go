@@ -48,7 +48,6 @@ const (
 type tail struct {
 	stretches []*stretch // the oldest first
 	accounts  []*account // of each writer that this instance had here
-	origins   uint64     // how many there were
 	owed      []*owed    // what Redis has lost, in its order: it comes after the stretches
 	ids       *idTable
 	seen      uint64 // the number of the last revision that was acknowledged
@@ -100,7 +99,7 @@ func (w *work) keepRows(rev poolkeeper.Revision, writer int, now int64, was []in
 	}
 	c := w.stretchFor(now)
 	before := len(c.data)
-	b := keptBatch{writer: writer, seq: w.seq, number: rev.Number, counted: ops}
+	b := keptBatch{writer: writer, from: w.seq, seq: w.seq, number: rev.Number, counted: ops}
 	c.data = header(c.data, &b, now, rows)
 	for i := range w.rows {
 		r := &w.rows[i]
@@ -144,7 +143,7 @@ func (w *work) keepCalls(rev poolkeeper.Revision, writer int, now int64, was []i
 	}
 	into := w.stretchFor(now)
 	before := len(into.data)
-	b := keptBatch{writer: writer, seq: w.seq, number: rev.Number, counted: ops}
+	b := keptBatch{writer: writer, from: w.seq, seq: w.seq, number: rev.Number, counted: ops}
 	into.data = header(into.data, &b, now, 0)
 	into.data = appendNumber(into.data, len(kept))
 	into.ops = append(into.ops, kept...)
@@ -175,11 +174,12 @@ func sizeOf(op *poolkeeper.Op) int64 {
 	return int64(n)
 }
 
-// header begins a batch: writer, sequence, the number of the revision, when, how
-// many ops it was, and how many rows follow, or 0 for ops.
+// header begins a batch: writer, first sequence and how many more it is of, the number
+// of the revision, when, how many ops it was, and how many rows follow, or 0 for ops.
 func header(data []byte, b *keptBatch, at int64, rows int) []byte {
 	data = appendNumber(data, b.writer)
-	data = binary.AppendUvarint(data, b.seq)
+	data = binary.AppendUvarint(data, b.from)
+	data = binary.AppendUvarint(data, b.seq-b.from)
 	data = binary.AppendUvarint(data, b.number)
 	data = binary.AppendUvarint(data, uint64(at))
 	data = binary.AppendUvarint(data, uint64(b.counted))
@@ -279,6 +279,7 @@ func (s *Store) trim(before int64) {
 // A kept batch is one that was read from a tail.
 type keptBatch struct {
 	writer  int
+	from    uint64 // before seq where it is what another process had acknowledged
 	seq     uint64
 	number  uint64 // of the revision
 	at      int64
@@ -309,7 +310,8 @@ func (c *stretch) batches(key poolkeeper.Key) []keptBatch {
 	d, used := decoder{rest: c.data}, 0
 	for len(d.rest) > 0 && !d.bad {
 		begin := d.rest
-		b := keptBatch{writer: int(d.number()), seq: d.number(), number: d.number(), at: int64(d.number()), counted: int64(d.number())}
+		b := keptBatch{writer: int(d.number()), from: d.number(), seq: d.number(), number: d.number(), at: int64(d.number()), counted: int64(d.number())}
+		b.seq += b.from
 		if rows := d.number(); rows > 0 {
 			for range rows {
 				id, n := d.number(), int64(d.number())

@@ -159,7 +159,21 @@ func (l *lane) takeLost(has []uint64) (lost []keptBatch) {
 		}
 		c.data, c.ops = data, ops
 	}
+	together(lost)
 	return lost
+}
+
+// together has increments that follow each other stand by their writers, as they may
+// be applied in any order: one origin is of one writer.
+func together(all []keptBatch) {
+	for len(all) > 0 {
+		n := slices.IndexFunc(all, func(b keptBatch) bool { return b.whole })
+		if n < 0 {
+			n = len(all)
+		}
+		slices.SortStableFunc(all[:n], func(a, b keptBatch) int { return a.writer - b.writer })
+		all = all[min(n+1, len(all)):]
+	}
 }
 
 // changeOf is what has readers of a key load it anew.

@@ -62,7 +62,7 @@ func rigOn(t *testing.T, srv *redistest.Server) *rig {
 }
 
 func options(spool poolkeeper.Spool) *redisstore.Options {
-	return &redisstore.Options{Prefix: prefix, CommandTimeout: time.Second, ConnectTimeout: time.Second, Spool: spool}
+	return &redisstore.Options{Prefix: prefix, CommandTimeout: time.Second, ConnectTimeout: time.Second, TailTime: time.Hour, Spool: spool}
 }
 
 func (r *rig) store(spool poolkeeper.Spool) *redisstore.Store {
