@@ -50,6 +50,7 @@ func (w *work) isBehind(epoch string) bool {
 	}
 	w.repair.CompareAndSwap(nil, &repair{})
 	w.lose()
+	w.doubt()
 	w.sent, w.fresh, w.request = false, false, nil
 	if w.s.opts.Spool != nil {
 		w.s.checkSoon(w.lane)

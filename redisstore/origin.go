@@ -50,11 +50,26 @@ func (t *tail) originOf(ops int, of []*owed) string {
 	for _, o := range of {
 		from, to = min(from, o.from), max(to, o.seq)
 	}
-	text := fmt.Sprintf("%d/%s %s %d %d", ops, newWriter(), t.accounts[of[0].writer].writer, from, to)
+	text := formatOrigin(ops, t.accounts[of[0].writer].writer, from, to)
 	for _, o := range of {
 		o.sentAs = text
 	}
 	return text
+}
+
+func formatOrigin(ops int, writer string, from, to uint64) string {
+	return fmt.Sprintf("%d/%s %s %d %d", ops, newWriter(), writer, from, to)
+}
+
+// doubt gives a batch that may have been executed by a server which was there before
+// this one an origin, under which it is found where that comes back.
+func (w *work) doubt() {
+	switch w.batch.kind {
+	case usageBatch, decideBatch, keyedBatch:
+		if w.sent && w.batch.origin == "" {
+			w.batch.origin = formatOrigin(len(w.open), w.writer, w.seq+1, w.seq+1)
+		}
+	}
 }
 
 // splitOrigin gives how many ops it is of, and what the script is told.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,6 +74,38 @@ func TestPrimaryThatWasNeverBack(t *testing.T) {
 			r.goesTo(oldest)
 			r.counted("b", "22")
 			r.counted("a", "10")
+			r.nothingLost(b)
+		})
+	}
+}
+
+// An op has no answer, another server has lost what comes before it, and it is applied
+// there. Then the first one is back, which had executed it: it counts once.
+func TestExecutedByTheServerBefore(t *testing.T) {
+	for name, op := range map[string]poolkeeper.Op{"usage": useOp("b", 1), "success": {Kind: poolkeeper.OpSuccess, Key: kiro, ID: "b", N: 1, At: rigAt}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			oldest := r.saved()
+			proxy, b := r.proxied(tenacious)
+			for range 5 {
+				r.must(b, op)
+			}
+			proxy.StopAfter(0, true)
+			var wg sync.WaitGroup
+			wg.Go(func() { r.must(b, op) })
+			r.counted("b", "6")
+			first := r.saved()
+			r.goesTo(oldest)
+			proxy.Clear()
+			wg.Wait()
+			r.counted("b", "6")
+			for i, dump := range [][]byte{first, oldest, first} {
+				r.goesTo(dump)
+				r.noticed(b)
+				r.must(b, useOp("b", 1))
+				r.counted("b", strconv.Itoa(7+i))
+			}
 			r.nothingLost(b)
 		})
 	}
