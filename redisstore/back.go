@@ -249,8 +249,8 @@ func (l *lane) cameBack(upto uint64) []uint64 {
 	for _, c := range l.tail.stretches {
 		for _, b := range c.batches(l.s.keyOf(l.key)) {
 			oldest = min(oldest, b.number)
-			if at, ok := first[b.writer]; !ok || b.seq < at {
-				first[b.writer] = b.seq
+			if at, ok := first[b.writer]; !ok || b.from < at {
+				first[b.writer] = b.from
 			}
 			if b.number <= upto {
 				came[b.writer] = max(came[b.writer], b.seq)
