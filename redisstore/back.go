@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/poolkeeper/poolkeeper"
 )
@@ -38,13 +39,13 @@ func (s *Store) wasBack(ctx context.Context, name string) (bool, error) {
 // putBack puts a key back, if Redis has lost it. It writes nothing where the store is
 // not the one that was opened.
 func (s *Store) putBack(ctx context.Context, name string) (string, error) {
-	ctx, cancel := s.bounded(ctx)
-	defer cancel()
 	key := s.keyOf(name)
 	if key.Kind == poolkeeper.KindFile {
 		return backNone, nil // the copy has none
 	}
-	for {
+	ctx, cancel := context.WithTimeout(ctx, 10*s.opts.CommandTimeout) // it may be a big pool
+	defer cancel()
+	for range maxReads {
 		whole, err := s.isWhole(ctx, name)
 		if err != nil {
 			return "", err
@@ -71,6 +72,7 @@ func (s *Store) putBack(ctx context.Context, name string) (string, error) {
 			return answer, err
 		}
 	}
+	return "", poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis has lost %s, and what it is to be put back from as well", key)
 }
 
 // isWhole reports whether Redis has a key's ctl, and all that this says there is.
@@ -102,7 +104,7 @@ func (s *Store) heldOf(key poolkeeper.Key) (*poolkeeper.Snapshot, error) {
 	if err != nil || held == nil {
 		return nil, err
 	}
-	if key.Kind == poolkeeper.KindPool && held.Pools[key.Type] == nil || key.IsValue() && len(held.Values) == 0 || key.Kind == poolkeeper.KindTypes && len(held.Types) == 0 {
+	if key.Kind == poolkeeper.KindPool && (held.Pools[key.Type] == nil || len(held.Pools[key.Type].Providers) == 0) || key.IsValue() && len(held.Values) == 0 || key.Kind == poolkeeper.KindTypes && len(held.Types) == 0 {
 		return nil, nil
 	}
 	return held, nil
@@ -219,21 +221,21 @@ func (w *work) isGone(epoch string) bool {
 }
 
 // upTo is the number of the revision up to which Redis has all of the key, as it was
-// put back; 0 where it was not.
-func (w *work) upTo() (uint64, *failure) {
+// put back, and all that it says of that; 0 where it was not.
+func (w *work) upTo() (text string, number uint64, f *failure) {
 	text, err := w.s.client.Do(context.Background(), w.s.client.B().Hget().Key(w.s.ctl(w.key)).Field("upto").Build()).ToString()
 	if isNil(err) {
-		return 0, nil
+		return "0", 0, nil
 	}
 	if f := classify(err); f != nil {
 		f.sent, f.err = false, readError(err)
-		return 0, f
+		return "", 0, f
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, &failure{err: poolkeeper.Errorf(poolkeeper.ErrDamaged, "a stored revision cannot be read")}
+	first, _, _ := strings.Cut(text, " ")
+	if number, err = strconv.ParseUint(first, 10, 64); err != nil {
+		return "", 0, &failure{err: poolkeeper.Errorf(poolkeeper.ErrDamaged, "a stored revision cannot be read")}
 	}
-	return n, nil
+	return text, number, nil
 }
 
 // cameBack is for each account the last sequence that came with a key that was put

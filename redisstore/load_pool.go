@@ -113,13 +113,14 @@ func (r *reader) poolAtOnce(typ string) (*poolkeeper.Pool, error) {
 type lack int
 
 const (
-	lacksNothing lack = iota
-	lacksParts        // ctl, or some part that need not be there
-	lacksCounts       // which it had
+	lacksNothing     lack = iota
+	lacksParts            // ctl, or some part that need not be there
+	lacksDefinitions      // which it had
+	lacksCounts           // which it had
 )
 
 // complete has what a pool lacks put back, if Redis has lost it; again where it is to be
-// read once more. A pool whose counts are lost is not read as one that has none.
+// read once more. A pool whose counts or definitions are lost is not read as one that has none.
 func (r *reader) complete(typ string, lacks lack, tries int) (again bool, err error) {
 	if lacks == lacksNothing {
 		return false, nil
@@ -132,6 +133,10 @@ func (r *reader) complete(typ string, lacks lack, tries int) (again bool, err er
 		return true, nil
 	case lacks == lacksCounts:
 		return false, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis has lost the counts of pool %s, and they are not put back yet", typ)
+	case lacks == lacksDefinitions:
+		if held, err := r.heldOf(poolkeeper.PoolKey(typ)); err != nil || held != nil { // and of an older structure
+			return false, poolkeeper.Errorf(poolkeeper.ErrUnavailable, "Redis has lost the definitions of pool %s, and they are not put back yet", typ)
+		}
 	}
 	return false, nil
 }
@@ -195,7 +200,9 @@ func lacks(m rueidis.RedisMessage, defs, order, lits int) lack {
 	switch {
 	case has(3) && lits == 0:
 		return lacksCounts
-	case !has(2), defs == 0 && !has(4) && !has(5), order == 0 && defs > 0:
+	case has(2) && defs == 0 && !has(4) && !has(5):
+		return lacksDefinitions
+	case !has(2), order == 0 && defs > 0:
 		return lacksParts
 	}
 	return lacksNothing

@@ -20,8 +20,20 @@ type reading struct {
 	state          poolkeeper.State
 }
 
-// read reads a provider, following aliases.
+// read reads a provider, following aliases. A pool that Redis has lost is put back first.
 func (s *Store) read(ctx context.Context, typ, id, other string, state bool) (r reading, err error) {
+	for range maxReads {
+		if r, err = s.readOnce(ctx, typ, id, other, state); err != nil || r.poolThere {
+			break
+		}
+		if back, err := s.wasBack(ctx, s.pool(typ)); err != nil || !back {
+			return r, err
+		}
+	}
+	return r, err
+}
+
+func (s *Store) readOnce(ctx context.Context, typ, id, other string, state bool) (r reading, err error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	key := s.pool(typ)
@@ -45,13 +57,6 @@ func (s *Store) read(ctx context.Context, typ, id, other string, state bool) (r 
 			return r, readError(err)
 		}
 		*there = n != 0
-	}
-	if !r.poolThere {
-		if back, err := s.wasBack(ctx, key); err != nil {
-			return r, err
-		} else if back {
-			return s.read(ctx, typ, id, other, state)
-		}
 	}
 	r.id = id
 	if len(parts) < 6 {

@@ -35,7 +35,7 @@ func (s *Store) Resume(f *poolkeeper.Frozen) error {
 	l.forget()
 	l.mu.Unlock()
 	b := &batch{kind: r.kind, formed: time.Now(), queued: true, origin: r.origin}
-	w := &work{lane: l, batch: b, orphaned: true, sent: true, stuck: true,
+	w := &work{lane: l, batch: b, orphaned: true, sent: true, stuck: true, began: f.At,
 		sender:  &sender{writer: r.writer, seq: r.seq - 1, last: s.opts.Now(), resent: true, rowOf: r.rows},
 		request: &request{script: &script{r.script, string(f.Program), f.ProgramName}, keys: r.keys, args: r.args, origin: r.origin},
 		frozen:  &frozen{Frozen: f, epoch: r.epoch}}

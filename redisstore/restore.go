@@ -325,6 +325,9 @@ func typesOf(snap *poolkeeper.Snapshot) []string {
 	return types
 }
 
+// tableField is what the scripts call TABLE.
+const tableField = ":no field of a provider, but what makes Redis keep this hash as a table"
+
 // pool writes a pool, its definitions under the name given; without one they are
 // there already.
 func (r *restore) pool(typ string, p *poolkeeper.Pool, definitions string) error {
@@ -370,7 +373,8 @@ func (r *restore) pool(typ string, p *poolkeeper.Pool, definitions string) error
 			cmds = append(cmds, h.Build())
 		}
 		if len(state) > 0 {
-			s := b().Hset().Key(r.state(key)).FieldValue()
+			cmds = append(cmds, b().Hset().Key(r.ctl(key)).FieldValue().FieldValue("counted", "1").Build())
+			s := b().Hset().Key(r.state(key)).FieldValue().FieldValue(tableField, "")
 			for j := 0; j < len(state); j += 2 {
 				s = s.FieldValue(state[j], state[j+1])
 			}

@@ -29,12 +29,12 @@ func newScript(name string, files ...string) *script {
 }
 
 var (
-	usageScript    = newScript("usage", "prelude", "table", "count", "usage")
-	keyedScript    = newScript("keyed", "prelude", "table", "count", "keyed")
-	decideScript   = newScript("decide", "prelude", "table", "count", "decide")
-	providerScript = newScript("provider", "prelude", "held", "provider")
+	usageScript    = newScript("usage", "table", "prelude", "count", "usage")
+	keyedScript    = newScript("keyed", "table", "prelude", "count", "keyed")
+	decideScript   = newScript("decide", "table", "prelude", "count", "decide")
+	providerScript = newScript("provider", "table", "prelude", "held", "provider")
 	turnScript     = newScript("turn", "prelude", "turn")
-	swapScript     = newScript("swap", "prelude", "held", "swap")
+	swapScript     = newScript("swap", "table", "prelude", "held", "swap")
 	valueScript    = newScript("value", "prelude", "value")
 	typesScript    = newScript("types", "prelude", "types")
 	holdScript     = newScript("hold", "hold")

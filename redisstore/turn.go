@@ -25,7 +25,7 @@ func (w *work) turn(r *repair) *failure {
 	if r.writers[0] == "" {
 		r.writers = [2]string{newWriter(), newWriter()}
 	}
-	upto, f := w.upTo()
+	put, upto, f := w.upTo()
 	if f != nil {
 		return f
 	}
@@ -35,7 +35,7 @@ func (w *work) turn(r *repair) *failure {
 	accounts, seen, came := slices.Clone(w.tail.accounts), w.tail.seen, w.cameBack(upto)
 	w.mu.Unlock()
 	publish, channel := w.s.channel(epoch, w.key)
-	args := []string{epoch, r.writers[0], "1", "ant", strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel, r.writers[1], strconv.FormatUint(seen, 10), w.s.changeOf(w.key), strconv.FormatUint(upto, 10)}
+	args := []string{epoch, r.writers[0], "1", "ant", strconv.FormatInt(w.s.opts.Now().UnixMilli(), 10), publish, channel, r.writers[1], strconv.FormatUint(seen, 10), w.s.changeOf(w.key), put}
 	for i, a := range accounts {
 		args = append(args, a.writer, strconv.FormatUint(came[i], 10))
 	}

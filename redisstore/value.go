@@ -33,7 +33,20 @@ func (v seen) expect() string {
 
 func (v seen) etag() string { return poolkeeper.ETag(v.data) }
 
+// look reads a value. One that Redis has lost is put back first.
 func (s *Store) look(ctx context.Context, name, field string) (v seen, err error) {
+	for range maxReads {
+		if v, err = s.lookOnce(ctx, name, field); err != nil || v.present {
+			break
+		}
+		if back, err := s.wasBack(ctx, name); err != nil || !back {
+			return v, err
+		}
+	}
+	return v, err
+}
+
+func (s *Store) lookOnce(ctx context.Context, name, field string) (v seen, err error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	get := s.client.B().Get().Key(name).Build()
@@ -50,11 +63,6 @@ func (s *Store) look(ctx context.Context, name, field string) (v seen, err error
 	}
 	data, err := rs[1].ToString()
 	if isNil(err) {
-		if back, err := s.wasBack(ctx, name); err != nil {
-			return v, err
-		} else if back {
-			return s.look(ctx, name, field)
-		}
 		return v, nil
 	}
 	if err != nil {

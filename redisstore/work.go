@@ -20,6 +20,7 @@ type work struct {
 	fresh   bool      // K may be without ctl
 	sent    bool      // a copy may still reach Redis: the request is frozen
 	sentAt  time.Time // with a Spool: when the request was first sent
+	began   int64     // when the request was made, in the time of Redis
 	tries   int
 	stuck   bool // it is being sent again
 
@@ -69,6 +70,7 @@ func (w *work) step() bool {
 				w.withOrigin()
 			}
 			w.letGo()
+			w.began = w.s.redisNow()
 		}
 		epoch, err := w.s.ready(context.Background())
 		if err != nil {
@@ -209,7 +211,7 @@ func (w *work) flags() string {
 		flags = "n"
 	}
 	if w.sent {
-		flags += "a"
+		flags += "a@" + strconv.FormatInt(w.began, 10)
 	}
 	if w.frozen != nil || w.batch.again {
 		flags += "q"

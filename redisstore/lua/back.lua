@@ -24,22 +24,12 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function number(rev) return tonumber(string.match(rev or '0', '^%d+')) end
 local answer, upto = 'BACK', copy == '' and '0' or copy
 
-local function netstring(s) return #s .. ':' .. s .. ',' end
-
--- renew moves the revisions above any that there was, so that no copy counts as newer
--- than what is here, and tells everybody.
-local function renew()
-  local rev = string.format('%.0f', math.max(now, tonumber(upto) + 1, number(ctl[2]) + 1)) .. ' ' .. ARGV[2] .. ' 0'
-  redis.call('HSET', KEYS[1], 'epoch', EPOCH, 'rev', rev, 'srev', rev)
-  redis.pcall(ARGV[3], ARGV[4], '1' .. netstring(KEYS[1]) .. netstring(ctl[2] or '0') .. netstring(rev) .. netstring(kind))
-  return rev
-end
-
 if kind == 'pool' then
   local defined, counted = redis.call('EXISTS', KEYS[2]) == 1, redis.call('EXISTS', KEYS[3]) == 1
   local uncounted = ctl[4] and not counted -- the counts alone were lost
   local lacks = not ctl[5] and not ctl[6] and not (defined and redis.call('EXISTS', KEYS[4]) == 1)
-  local mends = lacks and copy ~= ''
+  -- Of a pool whose ctl is here, only as it is here: a copy that is behind is none.
+  local mends = lacks and copy ~= '' and (not ctl[1] or uncounted or ARGV[7] == (ctl[3] or '0'))
   if ctl[1] and not uncounted and not mends then return 'THERE' end
   if not ctl[1] and copy == '' and not counted and not defined then return 'NONE' end
   if mends then
@@ -54,10 +44,7 @@ if kind == 'pool' then
       redis.call('PERSIST', KEYS[4])
     end
   end
-  if ctl[1] and not uncounted then
-    if ARGV[7] ~= (ctl[3] or '0') then renew() end -- the structure is one of before
-    return 'BACK'
-  end
+  if ctl[1] and not uncounted then return 'BACK' end
   if counted then
     answer = 'KEPT'
   elseif copy == '' then
@@ -72,8 +59,8 @@ elseif copy == '' then
 elseif ctl[1] then
   -- It alone was lost where nothing has happened to it since the copy was made.
   if kind == 'value' and not ctl[5] and ctl[2] == ARGV[9] then
-    redis.call('SET', KEYS[2], ARGV[7])
-  elseif kind == 'hash' and number(ctl[2]) == tonumber(copy) then
+    redis.call('SET', KEYS[2], ARGV[7], unpack(ARGV[8] ~= '' and {'PXAT', ARGV[8]} or {}))
+  elseif kind == 'hash' and not ctl[6] then
     for i = 7, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
   else
     return 'THERE'
@@ -89,25 +76,33 @@ else
   redis.call('SET', KEYS[2], ARGV[7], 'PXAT', ARGV[8])
 end
 
-local rev = renew()
-if answer == 'KEPT' then upto = string.match(rev, '^%d+') end -- they have everything
--- What the writers have had executed is not here any more.
-local gone = {'counted'}
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if string.sub(field, 1, 2) == 'w:' then gone[#gone + 1] = field end
+-- What the writers have had executed is known by the revision from now on.
+local all, gone = redis.call('HGETALL', KEYS[1]), {'counted'}
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 2) == 'w:' then gone[#gone + 1] = all[i] end
   if #gone == 4000 then
     redis.call('HDEL', KEYS[1], unpack(gone))
     gone = {'counted'}
   end
 end
 redis.call('HDEL', KEYS[1], unpack(gone))
-redis.call('HSET', KEYS[1], 'upto', upto)
-if kind == 'pool' and redis.call('EXISTS', KEYS[3]) == 1 then
-  redis.call('HSET', KEYS[3], TABLE, '')
-  redis.call('HSET', KEYS[1], 'counted', '1')
+-- The revision is above any that there was: no copy counts as newer than what is here.
+-- That of the structure is the one that the copy knows it by.
+local next = string.format('%.0f', math.max(now, tonumber(upto) + 1, number(ctl[2]) + 1))
+local rev = next .. ' ' .. ARGV[2] .. ' 0'
+if answer == 'KEPT' then upto = next end -- the counts have everything
+local set = {'epoch', EPOCH, 'rev', rev, 'upto', upto .. ' ' .. string.format('%.0f', now)}
+if kind == 'pool' then
+  set[7], set[8] = 'srev', copy ~= '' and ARGV[7] or rev
+  if redis.call('EXISTS', KEYS[3]) == 1 then
+    redis.call('HSET', KEYS[3], TABLE, '')
+    set[9], set[10] = 'counted', '1'
+  end
+elseif kind == 'value' and ARGV[8] ~= '' then
+  set[7], set[8], set[9], set[10] = 'expiry', ARGV[8], 'dead', '1'
 end
-if kind == 'value' and ARGV[8] ~= '' then
-  redis.call('HSET', KEYS[1], 'expiry', ARGV[8], 'dead', '1')
-  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(ARGV[8]) + 2592000000))
-end
+redis.call('HSET', KEYS[1], unpack(set))
+if set[7] == 'expiry' then redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', tonumber(ARGV[8]) + 2592000000)) end
+local function netstring(s) return #s .. ':' .. s .. ',' end
+redis.pcall(ARGV[3], ARGV[4], '1' .. netstring(KEYS[1]) .. netstring(ctl[2] or '0') .. netstring(rev) .. netstring(kind))
 return answer

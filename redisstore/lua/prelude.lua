@@ -5,7 +5,8 @@
 -- ARGV[1]  epoch of the store         ARGV[5]  now, in ms, as text
 -- ARGV[2]  writer id                  ARGV[6]  PUBLISH or SPUBLISH
 -- ARGV[3]  sequence of the batch      ARGV[7]  channel
--- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before;
+-- ARGV[4]  n: write although K has no ctl yet; a: the batch was sent before, @ and when
+--          that was, in ms of the time of Redis;
 --          q: its ops were queued; r: a replica is to have it; t: it ends writers,
 --          and says nothing of its own; l: whatever K lacks; o: it begins with
 --          an origin: " <writer> <from> <to>" for each of the writers, which were
@@ -40,6 +41,13 @@ elseif tonumber(SEQ) > 1 then
 elseif not string.find(ARGV[4], 'n', 1, true) then
   return 'NEW'
 end
+-- before reports whether the batch may have been executed before a moment, at which the
+-- key was put back: it was sent first no later than a few seconds after it.
+local function before(upto)
+  local sent = tonumber(string.match(ARGV[4], '@(%d+)'))
+  return sent and sent < tonumber(string.match(upto, '%d+$')) + 1000
+end
+
 do
   local last = 0
   if ctl[4] then last = tonumber(string.match(ctl[4], '^%d+')) end
@@ -50,7 +58,7 @@ do
     return 'OK ' .. string.match(ctl[4], '^%d+ %d+ (.*)$')
   elseif seq < last then
     return 'OLD'
-  elseif ctl[7] and not ctl[4] and (seq > 1 or string.find(ARGV[4], 'a', 1, true)) and not string.find(ARGV[4], 't', 1, true) then
+  elseif ctl[7] and not ctl[4] and not string.find(ARGV[4], 't', 1, true) and (seq > 1 or before(ctl[7])) then
     return 'GONE'
   elseif seq > last + 1 then
     return 'LOST'
@@ -151,13 +159,17 @@ local function finish(results, kind, body, structural)
   end
   redis.call('HSET', KEYS[1], unpack(set))
   if structural and KEYS[3] then -- a pool that has no provider is not one that was lost
+    if not ctl[8] and redis.call('EXISTS', KEYS[2]) == 1 then
+      redis.call('HSET', KEYS[2], TABLE, '')
+      redis.call('HSET', KEYS[1], 'counted', '1')
+    end
     if redis.call('EXISTS', KEYS[3]) == 0 then
       redis.call('HSET', KEYS[1], 'empty', '1')
     elseif ctl[9] then
       redis.call('HDEL', KEYS[1], 'empty')
     end
   end
-  if ctl[6] then
+  if ctl[6] and kind ~= '' then
     redis.call('PERSIST', KEYS[1])
     redis.call('HDEL', KEYS[1], 'dead')
   end

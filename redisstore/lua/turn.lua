@@ -6,9 +6,8 @@
 --
 -- KEYS[2] K
 -- ARGV  1 the other new writer   2 the number of the last revision that was seen
---       3 what to publish: pool, value or types   4 the number of the revision up to
---       which all is here, as the key was put back (back.lua), or 0   then pairs of an
---       old writer and the last sequence that came back so
+--       3 what to publish: pool, value or types   4 what the caller saw in upto, or 0
+--       (back.lua)   then pairs of an old writer and the last sequence that came back so
 -- Results: for each old one the last sequence that is here, or 0. AGAIN where the key
 -- was put back meanwhile.
 local seen, kind = ARGV[FIRST + 1], ARGV[FIRST + 2]

@@ -56,6 +56,9 @@ for i, p in ipairs(plan) do
     redis.call('SET', KEYS[2], p[2])
   end
 end
+if hash and #plan > 0 then -- one that has no field is not one that was lost
+  if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('HSET', KEYS[1], 'empty', '1') elseif ctl[9] then redis.call('HDEL', KEYS[1], 'empty') end
+end
 local answer = finish(table.concat(results, ','), #plan > 0 and 'value' or '', table.concat(body))
 local last = plan[#plan]
 if last and not hash then
