@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -207,4 +208,117 @@ func TestValuesArePutBack(t *testing.T) {
 	if got := r.srv.DoString("GET", "t:tokens:kiro:a"); got != `{"t":1,"u":2}` {
 		t.Errorf("the token is %s", got)
 	}
+}
+
+// TestPutBackAsRestrictedUser: the documented ACL line is enough for it.
+func TestPutBackAsRestrictedUser(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.WithACL(aclLine(t, "t")))
+	token := poolkeeper.TokenKey(poolkeeper.Ref{Type: "kiro", ID: "a"})
+	r.must(r.b, putOp(token, `{"t":1}`))
+	c := r.copying(withUser(t, r.srv.SocketURL(), "poolkeeper", "s3cret"))
+	for i, want := range []string{"6", "7"} {
+		r.copy(c)
+		r.drop([][]string{{"ctl", "state"}, {"ctl", "state", "order", ""}}[i]...)
+		r.srv.DoInt("UNLINK", "t:tokens:kiro:a", "t:ctl:{t:tokens:kiro:a}")
+		r.must(c.Store, useOp("a", 1))
+		r.counted("a", want)
+		if snap, err := c.Load(t.Context(), token); err != nil || len(snap.Values) != 1 {
+			t.Errorf("%+v, %v", snap, err)
+		}
+	}
+	r.nothingLost(c.Store)
+}
+
+// TestCopyThatIsBehind: a copy of an older structure puts nothing back over what came
+// after it; that of an instance which has it does.
+func TestCopyThatIsBehind(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	a, b := r.copying(r.srv.SocketURL()), r.copying(r.srv.SocketURL())
+	r.must(a.Store, useOp("a", 1))
+	r.copy(b)
+	r.must(a.Store, poolOp(poolkeeper.OpDeleteProvider, "c"))
+	r.must(a.Store, defineOp(poolkeeper.OpAddProvider, "d", ""))
+	r.copy(a)
+	r.drop("")
+	if snap, err := b.Load(t.Context(), kiro); !errors.Is(err, poolkeeper.ErrUnavailable) {
+		t.Errorf("by the copy that is behind: %+v, %v", snap, err)
+	}
+	for _, c := range []*copied{a, b} {
+		snap, err := c.Load(t.Context(), kiro)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, p := range snap.Pools["kiro"].Providers {
+			ids = append(ids, p.ID)
+		}
+		if fmt.Sprint(ids) != "[a b d]" {
+			t.Errorf("the providers are %q", ids)
+		}
+	}
+}
+
+// TestImportedCountsAreMissed: so are counts that were dropped before anything was
+// counted on top of them.
+func TestImportedCountsAreMissed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	snap := poolkeeper.NewSnapshot()
+	p := &poolkeeper.Pool{Type: "kiro", Providers: []poolkeeper.Provider{{Ref: poolkeeper.Ref{Type: "kiro", ID: "a"}, Definition: []byte(`{"uuid":"a"}`)}}}
+	p.Providers[0].State.Set(poolkeeper.UsageCount, "1000")
+	snap.AddPool(p)
+	r.srv.FlushAll()
+	b := r.open(r.srv.SocketURL())
+	if err := b.Restore(t.Context(), snap); err != nil {
+		t.Fatal(err)
+	}
+	c := r.copying(r.srv.SocketURL())
+	had, err := b.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.snap.Store(had)
+	r.drop("state")
+	r.must(c.Store, useOp("a", 1))
+	r.counted("a", "1001")
+}
+
+// TestEmptiedIsNotPutBack: a pool whose last provider was deleted, one that was replaced by
+// nothing, and a hash without fields are not taken for dropped, whatever a copy has.
+func TestEmptiedIsNotPutBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	refs := func(name string) poolkeeper.Key { return poolkeeper.Key{Kind: poolkeeper.KindTokenRefs, Name: name} }
+	r.must(r.b, putOp(refs("a"), `["kiro","a"]`))
+	r.must(r.b, putOp(refs("b"), `["kiro","b"]`))
+	r.must(r.b, useOp("a", 1))
+	c := r.copying(r.srv.SocketURL())
+	r.copy(c)
+	r.must(r.b, deleteOp(refs("b")))
+	r.srv.DoInt("UNLINK", "t:token-refs") // while it has a field
+	if snap, err := c.Load(t.Context(), poolkeeper.Key{Kind: poolkeeper.KindTokenRefs}); err != nil || len(snap.Values) == 0 {
+		t.Errorf("the paths: %+v, %v", snap, err)
+	}
+	r.must(r.b, deleteOp(refs("a")))
+	if r.srv.DoInt("EXISTS", "t:token-refs") == 1 {
+		r.must(r.b, deleteOp(refs("b")))
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		r.must(r.b, poolOp(poolkeeper.OpDeleteProvider, id))
+	}
+	nothing := func() {
+		t.Helper()
+		snap, err := c.Load(t.Context(), kiro, poolkeeper.Key{Kind: poolkeeper.KindTokenRefs})
+		if err != nil || len(snap.Pools["kiro"].Providers) > 0 || len(snap.Values) > 0 {
+			t.Errorf("%+v, %v", snap, err)
+		}
+		r.refused(c.Store, useOp("a", 1), poolkeeper.ErrNotFound)
+	}
+	nothing()
+	r.must(c.Store, replaceOp("x"))
+	r.must(c.Store, useOp("x", 1))
+	r.must(c.Store, replaceOp())
+	nothing()
 }
