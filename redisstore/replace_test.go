@@ -237,9 +237,9 @@ func TestUnsweptStateIsNotTaken(t *testing.T) {
 	r.try(b, replaceOp("a", "c"))
 	close(stop)
 	wg.Wait()
-	// It may have got as far as that after all.
-	r.srv.DoInt("HSETNX", "t:ctl:{"+rigPool+"}", "sweep", "1")
+	// It may have got as far as that after all, or get there now.
 	r.srv.DoInt("HSET", "t:state:{"+rigPool+"}", "b:usageCount", "100", "b:lastUsed", `"2026-01-25T10:30:00.000Z"`)
+	r.srv.DoInt("HSETNX", "t:ctl:{"+rigPool+"}", "sweep", "1")
 	r.refused(r.b, useOp("b", 1), poolkeeper.ErrNotFound)
 	r.refused(r.b, errorOp("b"), poolkeeper.ErrNotFound)
 	r.must(r.b, defineOp(poolkeeper.OpAddProvider, "b", ""))
